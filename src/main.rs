@@ -1,0 +1,3 @@
+//! The `druse` command.
+
+fn main() {}
