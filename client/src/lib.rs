@@ -1,1 +1,7 @@
-//! placeholder
+//! A linked client for Geode and Druse servers, built around credentials that expire.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+pub mod auth;
+pub mod runtime;
+mod sync;
