@@ -3,5 +3,9 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod auth;
+mod connection;
+mod error;
 pub mod runtime;
 mod sync;
+
+pub use error::ConnectionError;
