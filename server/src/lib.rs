@@ -1,1 +1,17 @@
-//! placeholder
+//! A Druse node: connections, logins that expire, regions, a locator.
+//!
+//! ```text
+//!   acceptor ──► connection (one task each: socket, buffers, time-outs) ──► session (pure: bytes in, bytes out)
+//!      │               ▲ tls                                                  │
+//!      │               └── shutdown: drain, then abort                        ├── security  (who, until when)
+//!      ├──► locator (same process, own port)                                  ├── region    (what)
+//!      └──► probe   (HTTP: metrics and health)                                └── engine    (where it lives)
+//! ```
+//!
+//! The modules on the left do things, the modules on the right decide things: `session` never sees a socket or a
+//! clock, and what stands left of it never sees a message.
+
+pub mod audit;
+pub mod metrics;
+
+mod seam;

@@ -1,0 +1,160 @@
+//! The Prometheus text form of [`Metrics`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::Exemplar;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{Counter, Gauge, Histogram, Label, Labelled, Metrics, OperationKind, OperationResult};
+
+/// Writes everything in the OpenMetrics text format.
+///
+/// # Errors
+/// Only if memory runs out while formatting; the type says so because formatting does.
+pub fn render(metrics: &Arc<Metrics>) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("druse");
+    registry.register_collector(Box::new(Export(Arc::clone(metrics))));
+    let mut out = String::new();
+    text::encode(&mut out, &registry)?;
+    Ok(out)
+}
+
+#[derive(Debug)]
+struct Export(Arc<Metrics>);
+
+impl Collector for Export {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        connections(&mut page, &self.0)?;
+        logins(&mut page, &self.0)?;
+        let m = &*self.0;
+        operations(&mut page, m)?;
+        page.histogram(
+            "request_latency",
+            "From reading a request to handing over a ready answer",
+            &m.request_latency,
+        )?;
+        page.gauge("entries", "Entries in all regions", None, &m.entries)?;
+        page.gauge(
+            "entry_memory",
+            "Memory of entries, keys, values and overhead",
+            Some(Unit::Bytes),
+            &m.entry_bytes,
+        )?;
+        page.counter("locator_requests", "Requests answered by the locator", None, &m.locator_requests)?;
+        page.counter("locator_refusals", "Requests the locator did not understand", None, &m.locator_refusals)
+    }
+}
+
+fn connections(page: &mut Page<'_>, m: &Metrics) -> fmt::Result {
+    page.counter("connections_accepted", "Connections accepted", None, &m.connections_accepted)?;
+    page.gauge("connections_open", "Connections open now", None, &m.connections_open)?;
+    page.labelled("connections_refused", "Connections refused or cut off", &m.connections_refused)?;
+    page.counter("received", "Bytes read from clients", Some(Unit::Bytes), &m.bytes_received)?;
+    page.counter("sent", "Bytes written to clients", Some(Unit::Bytes), &m.bytes_sent)?;
+    page.gauge("in_flight", "Bytes reserved for arriving messages", Some(Unit::Bytes), &m.bytes_in_flight)
+}
+
+fn logins(page: &mut Page<'_>, m: &Metrics) -> fmt::Result {
+    page.labelled("logins", "Attempts to log in", &m.logins)?;
+    page.gauge("logins_live", "Logins that hold now", None, &m.logins_live)?;
+    page.counter("expiries", "Logins whose time ran out", None, &m.expiries)?;
+    page.counter("reauthentications", "Logins that replaced an earlier one", None, &m.reauthentications)?;
+    page.counter(
+        "authorization_refusals",
+        "Operations the user may not do",
+        None,
+        &m.authorization_refusals,
+    )?;
+    page.counter("logouts", "Subjects handed back to the security manager", None, &m.logouts)?;
+    page.counter("revocations", "Logins cut off from outside", None, &m.revocations)
+}
+
+fn operations(page: &mut Page<'_>, m: &Metrics) -> fmt::Result {
+    let mut encoder =
+        page.0.encode_descriptor("operations", "Operations by result", None, MetricType::Counter)?;
+    for &kind in OperationKind::ALL {
+        for &result in OperationResult::ALL {
+            let count = m.operations.of(kind, result).get();
+            // Ninety lines of zeros help nobody; a series appears with its first event.
+            if count > 0 {
+                let labels = [(OperationKind::NAME, kind.text()), (OperationResult::NAME, result.text())];
+                encoder.encode_family(&labels)?.encode_counter(&count, NO_EXEMPLAR)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The shape of a label set, to name the type that "no exemplar" has.
+type Labels = [(&'static str, &'static str); 1];
+
+const NO_EXEMPLAR: Option<&Exemplar<Labels, f64>> = None;
+
+/// Shorter calls over the encoder.
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn counter(&mut self, name: &str, help: &str, unit: Option<Unit>, counter: &Counter) -> fmt::Result {
+        self.0
+            .encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?
+            .encode_counter(&counter.get(), NO_EXEMPLAR)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, unit: Option<Unit>, gauge: &Gauge) -> fmt::Result {
+        self.0.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?.encode_gauge(&gauge.get())
+    }
+
+    fn labelled<L: Label>(&mut self, name: &str, help: &str, counters: &Labelled<L>) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for &value in L::ALL {
+            let labels: Labels = [(L::NAME, value.text())];
+            encoder.encode_family(&labels)?.encode_counter(&counters.of(value).get(), NO_EXEMPLAR)?;
+        }
+        Ok(())
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
+        let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
+        self.0
+            .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
+            .encode_histogram::<Labels>(histogram.sum_seconds(), histogram.count(), &buckets, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{LoginResult, RefusalReason};
+    use super::*;
+
+    #[test]
+    fn what_was_counted_stands_on_the_page() {
+        let metrics = Arc::new(Metrics::default());
+        metrics.connections_open.add(3);
+        metrics.bytes_sent.add(17);
+        metrics.logins.of(LoginResult::Renewed).inc();
+        metrics.connections_refused.of(RefusalReason::Tls).inc();
+        metrics.operations.of(OperationKind::Get, OperationResult::Expired).add(2);
+        metrics.request_latency.observe(Duration::from_micros(7));
+
+        let page = render(&metrics).expect("formatting into a string");
+        for line in [
+            "druse_connections_open 3",
+            "druse_sent_bytes_total 17",
+            "druse_logins_total{result=\"renewed\"} 1",
+            "druse_connections_refused_total{reason=\"tls\"} 1",
+            "druse_operations_total{operation=\"get\",result=\"expired\"} 2",
+            "druse_request_latency_seconds_bucket{le=\"0.001\"} 1",
+            "druse_request_latency_seconds_bucket{le=\"+Inf\"} 1",
+            "# EOF",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is missing in\n{page}");
+        }
+    }
+}
