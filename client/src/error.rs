@@ -35,3 +35,63 @@ impl ConnectionError {
         !matches!(self, Self::NotSent)
     }
 }
+
+/// Why no connection to a server could be opened.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The operating system reported an error.
+    #[error("{server} cannot be reached")]
+    Unreachable {
+        /// The server, as `host:port`.
+        server: String,
+        /// What the operating system said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The server did not answer in time.
+    #[error("{server} did not answer within {limit:?}")]
+    Timeout {
+        /// The server, as `host:port`.
+        server: String,
+        /// The limit that it met.
+        limit: std::time::Duration,
+    },
+    /// TLS could not be agreed on.
+    #[error("no TLS with {server}")]
+    Tls {
+        /// The server, as `host:port`.
+        server: String,
+        /// What the TLS library said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The server refused the handshake.
+    #[error("{server} refused the connection: {message} (code {code})")]
+    Refused {
+        /// The server, as `host:port`.
+        server: String,
+        /// Geode's reply code.
+        code: u8,
+        /// Its words.
+        message: String,
+    },
+    /// The server answered with something that is no handshake.
+    #[error("{server} does not speak the Geode protocol")]
+    Handshake {
+        /// The server, as `host:port`.
+        server: String,
+        /// What is wrong with its answer.
+        #[source]
+        source: DecodeError,
+    },
+    /// The server is not among those that may see credentials.
+    #[error("{server} is not among the allowed hosts; no credential has been sent to it")]
+    NotAllowed {
+        /// The server, as `host:port`.
+        server: String,
+    },
+    /// The client is closed.
+    #[error("the client is closed")]
+    Closed,
+}

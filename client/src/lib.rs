@@ -4,8 +4,11 @@
 
 pub mod auth;
 mod connection;
+mod endpoint;
 mod error;
+mod lanes;
 pub mod runtime;
 mod sync;
 
-pub use error::ConnectionError;
+pub use endpoint::{LocationError, PoolConfig, ServerLocation};
+pub use error::{ConnectError, ConnectionError};
