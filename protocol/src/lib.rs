@@ -17,6 +17,7 @@
 pub mod auth;
 pub mod codec;
 pub mod error;
+pub mod message;
 pub mod time;
 pub mod version;
 
