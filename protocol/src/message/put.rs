@@ -281,7 +281,7 @@ mod tests {
             out
         };
         let bytes = reply(&|_| ());
-        assert_eq!(with_message(&bytes, |message| PutReply::decode(message)), Ok(PutReply::default()));
+        assert_eq!(with_message(&bytes, PutReply::decode), Ok(PutReply::default()));
 
         let text = [0x57, 0, 1, b'v'];
         let bytes = reply(&|writer| {
