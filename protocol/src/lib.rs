@@ -19,6 +19,7 @@ pub mod codec;
 pub mod error;
 pub mod message;
 pub mod time;
+pub mod value;
 pub mod version;
 
 pub use error::DecodeError;

@@ -1,0 +1,3 @@
+//! Keys and values: Geode's `DataSerializer` encodings.
+
+pub mod java_stream;
