@@ -12,6 +12,10 @@
 //! clock, and what stands left of it never sees a message.
 
 pub mod audit;
+pub mod config;
 pub mod metrics;
 
+mod acceptor;
+mod memory;
 mod seam;
+mod shutdown;
