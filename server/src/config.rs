@@ -103,10 +103,11 @@ pub struct Limits {
     pub idle_time: Duration,
     /// How long a message may take to arrive once its first byte is here, however small it is.
     pub message_time: Duration,
-    /// And the slowest pace at which a large one may arrive beyond that, in bytes per second.
+    /// And the slowest pace at which a large one may come or go beyond that, in bytes per second.
     pub message_pace: u64,
-    /// How long a peer may take nothing of its answers. A Java client gives up reading after 10 s.
-    pub write_stall: Duration,
+    /// How long a peer may take to read answers that were ready, besides what their size takes at `message_pace`. A
+    /// Java client gives up reading after 10 s.
+    pub write_time: Duration,
     /// How long an answer may take to come about. Logins and engines have shorter bounds of their own; this one holds
     /// if they fail.
     pub answer_time: Duration,
@@ -132,7 +133,7 @@ impl Default for Limits {
             idle_time: Duration::from_secs(60),
             message_time: Duration::from_secs(30),
             message_pace: 64 << 10,
-            write_stall: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
             answer_time: Duration::from_secs(60),
             message_bytes: FrameLimits::default().message_bytes,
             in_flight_bytes: 256 << 20,
@@ -153,8 +154,18 @@ impl Limits {
 
     /// How long a message of `bytes` may take to arrive.
     #[must_use]
-    pub fn time_for(&self, bytes: usize) -> Duration {
-        self.message_time + Duration::from_secs(bytes as u64 / self.message_pace.max(1))
+    pub fn arrival_time(&self, bytes: usize) -> Duration {
+        self.message_time + self.at_slowest(bytes)
+    }
+
+    /// How long a peer may take to read `bytes`.
+    #[must_use]
+    pub fn departure_time(&self, bytes: usize) -> Duration {
+        self.write_time + self.at_slowest(bytes)
+    }
+
+    fn at_slowest(&self, bytes: usize) -> Duration {
+        Duration::from_secs(bytes as u64 / self.message_pace.max(1))
     }
 }
 
@@ -231,7 +242,7 @@ mod tests {
     #[test]
     fn a_large_message_gets_more_time() {
         let limits = Limits::default();
-        assert_eq!(limits.time_for(100), limits.message_time);
-        assert_eq!(limits.time_for(640 << 10), limits.message_time + Duration::from_secs(10));
+        assert_eq!(limits.arrival_time(100), limits.message_time);
+        assert_eq!(limits.arrival_time(640 << 10), limits.message_time + Duration::from_secs(10));
     }
 }

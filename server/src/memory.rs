@@ -48,29 +48,6 @@ impl MemoryBudget {
         Some(self.reserved(bytes))
     }
 
-    /// Takes `bytes` that exist already, whether there is room or not: what an engine has answered cannot be
-    /// un-answered. [`MemoryBudget::room`] then holds the others back.
-    pub(crate) fn overdraw(self: &Arc<Self>, bytes: usize) -> Reservation {
-        self.used.fetch_add(bytes, Ordering::AcqRel);
-        self.reserved(bytes)
-    }
-
-    /// Whether the budget is used up.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.used.load(Ordering::Acquire) >= self.limit
-    }
-
-    /// Resolves when the budget is not used up.
-    pub(crate) async fn room(&self) {
-        loop {
-            let freed = self.freed.notified();
-            if !self.is_exhausted() {
-                return;
-            }
-            freed.await;
-        }
-    }
-
     fn reserved(self: &Arc<Self>, bytes: usize) -> Reservation {
         self.metrics.bytes_in_flight.add(signed(bytes));
         Reservation { budget: Arc::clone(self), bytes }
@@ -119,16 +96,5 @@ mod tests {
         drop(first);
         assert!(poll(second).is_ready());
         assert_eq!(metrics.bytes_in_flight.get(), 0);
-    }
-
-    #[test]
-    fn an_overdraft_holds_the_others_back() {
-        let budget = MemoryBudget::new(100, Arc::default());
-        let large = budget.overdraw(150);
-        assert!(budget.is_exhausted() && budget.try_reserve(1).is_none());
-        let mut room = pin!(budget.room());
-        assert!(poll(room.as_mut()).is_pending());
-        drop(large);
-        assert!(poll(room).is_ready());
     }
 }

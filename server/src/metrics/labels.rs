@@ -128,5 +128,9 @@ label! {
         Malformed = "malformed",
         /// The node had no room for a message of that size.
         Memory = "memory",
+        /// A login ran out before its answers were taken.
+        Expired = "expired",
+        /// An answer did not come about in time: a fault of the node's own.
+        AnswerTimeout = "answer_timeout",
     }
 }
