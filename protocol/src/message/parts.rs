@@ -9,7 +9,7 @@ use super::version_tag::VersionTag;
 use crate::DecodeError;
 use crate::codec::frame::Parts;
 use crate::codec::writer::Buffer;
-use crate::codec::{Flags, Message, MessageType, MessageWriter, Part};
+use crate::codec::{Chunk, ChunkedWriter, Flags, Message, MessageType, MessageWriter, Part};
 
 /// The parts of one message, taken in order; every error names the message.
 #[derive(Debug, Clone)]
@@ -100,7 +100,6 @@ impl<'a> PartReader<'a> {
 
     /// A count of things that take `parts_each` parts: never more than the parts that are left can hold, so that a
     /// caller may reserve as many.
-    #[allow(dead_code, reason = "putAll, next")]
     pub(crate) fn count(
         &mut self,
         parts_each: usize,
@@ -166,5 +165,23 @@ pub(crate) fn finish_reply<B: Buffer>(writer: MessageWriter<'_, B>, envelope: &R
     match envelope.next_connection_id {
         None => writer.finish(None),
         Some(id) => writer.finish(Some(&id.to_be_bytes())),
+    }
+}
+
+/// Ends a chunk; the next connection id goes with the last one.
+pub(crate) fn end_chunk<B: Buffer>(writer: &mut ChunkedWriter<'_, B>, last: bool, envelope: &ReplyEnvelope) {
+    match envelope.next_connection_id.filter(|_| last) {
+        None => writer.end_chunk(last, None),
+        Some(id) => writer.end_chunk(last, Some(&id.to_be_bytes())),
+    }
+}
+
+/// The part of a chunk that has just one.
+pub(crate) fn only_part<'a>(chunk: &Chunk<'a>, message: &'static str) -> Result<Part<'a>, DecodeError> {
+    let mut parts = chunk.parts();
+    let part = parts.expect(message, "a chunk without parts")?;
+    match parts.next() {
+        None => Ok(part),
+        Some(_) => Err(DecodeError::Parts { message, problem: "a chunk with more than one part" }),
     }
 }

@@ -7,7 +7,7 @@ use super::event_id::EventIdRef;
 use super::key::KeyRef;
 use super::network_hop::NetworkHop;
 use super::value::ValueRef;
-use crate::codec::{FrameLimits, Message, MessageWriter, text};
+use crate::codec::{Chunk, ChunkedHeader, FrameLimits, Message, MessageWriter, text};
 
 pub(crate) const ENVELOPE: Envelope = Envelope { tx_id: 7, retry: true, security: Some((-5, Some(9))) };
 pub(crate) const REPLY_ENVELOPE: ReplyEnvelope = ReplyEnvelope { tx_id: 7, next_connection_id: Some(-5) };
@@ -46,7 +46,7 @@ impl AnyKey {
     }
 }
 
-fn any_object() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn any_object() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         any::<i32>().prop_map(|value| [&[0x39][..], &value.to_be_bytes()].concat()),
         any::<bool>().prop_map(|value| vec![0x35, u8::from(value)]),
@@ -89,6 +89,24 @@ pub(crate) fn with_message<'a, T>(bytes: &'a [u8], read: impl FnOnce(&Message<'a
     let (message, size) = Message::decode(bytes, &FrameLimits::default()).unwrap().unwrap();
     assert_eq!(size, bytes.len());
     read(&message)
+}
+
+/// Lends every chunk of the chunked reply that `bytes` must be.
+pub(crate) fn with_chunks<'a>(bytes: &'a [u8], mut read: impl FnMut(&Chunk<'a>)) {
+    let limits = FrameLimits::default();
+    let header = ChunkedHeader::decode(bytes, &limits).unwrap().unwrap();
+    assert_eq!((header.tx_id, header.parts), (7, 1));
+    let mut rest = &bytes[ChunkedHeader::SIZE..];
+    loop {
+        let (chunk, size) = Chunk::decode(rest, &header, &limits).unwrap().unwrap();
+        rest = &rest[size..];
+        read(&chunk);
+        assert_eq!(chunk.flags.is_last(), chunk.security() == Some(&(-5_i64).to_be_bytes()[..]));
+        if chunk.flags.is_last() {
+            assert_eq!(rest, []);
+            return;
+        }
+    }
 }
 
 /// The same message with only its first parts, and more behind them.

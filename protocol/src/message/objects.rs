@@ -1,0 +1,228 @@
+//! Serialized objects one behind another, without lengths of their own: keys of a getAll, a keySet, values of a list.
+
+use bytes::BufMut;
+
+use crate::DecodeError;
+use crate::codec::Reader;
+
+const OBJECT_ARRAY: u8 = 0x34;
+const CLASS: u8 = 0x2b;
+const ARRAY_LIST: u8 = 0x41;
+const OBJECT_CLASS: &[u8] = b"java.lang.Object";
+
+/// Objects one behind another, walked once when the message was decoded, so that going over them cannot fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ObjectList<'a> {
+    count: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> ObjectList<'a> {
+    /// Takes `count` objects.
+    pub(crate) fn read(
+        reader: &mut Reader<'a>,
+        count: usize,
+        field: &'static str,
+    ) -> Result<Self, DecodeError> {
+        // The smallest object is one byte.
+        check_count(count, reader.remaining(), field)?;
+        let start = reader.rest();
+        for _ in 0..count {
+            object(reader, field)?;
+        }
+        Ok(Self { count, bytes: consumed(start, reader) })
+    }
+
+    /// Reads an `Object[]`.
+    pub(crate) fn read_array(bytes: &'a [u8], field: &'static str) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        expect_code(&mut reader, OBJECT_ARRAY, field)?;
+        let count = reader.array_length(field)?.unwrap_or(0);
+        expect_code(&mut reader, CLASS, field)?;
+        object(&mut reader, field)?;
+        let list = Self::read(&mut reader, count, field)?;
+        reader.finish(field)?;
+        Ok(list)
+    }
+
+    /// Reads an `ArrayList`.
+    pub(crate) fn read_list(bytes: &'a [u8], field: &'static str) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        expect_code(&mut reader, ARRAY_LIST, field)?;
+        let count = reader.array_length(field)?.unwrap_or(0);
+        let list = Self::read(&mut reader, count, field)?;
+        reader.finish(field)?;
+        Ok(list)
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The objects, in order.
+    #[must_use]
+    pub const fn iter(&self) -> Objects<'a> {
+        Objects { left: self.count, reader: Reader::new(self.bytes) }
+    }
+}
+
+impl<'a> IntoIterator for ObjectList<'a> {
+    type Item = &'a [u8];
+    type IntoIter = Objects<'a>;
+
+    fn into_iter(self) -> Objects<'a> {
+        self.iter()
+    }
+}
+
+/// Goes over an [`ObjectList`].
+#[derive(Debug, Clone)]
+pub struct Objects<'a> {
+    left: usize,
+    reader: Reader<'a>,
+}
+
+impl<'a> Iterator for Objects<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        object(&mut self.reader, "object").ok()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Objects<'_> {}
+
+/// Writes the head of an `Object[]`; its elements follow.
+pub(crate) fn begin_array(out: &mut impl BufMut, count: usize) {
+    out.put_u8(OBJECT_ARRAY);
+    put_array_length(out, count);
+    out.put_u8(CLASS);
+    put_class_name(out, OBJECT_CLASS);
+}
+
+/// Writes the head of an `ArrayList`; its elements follow.
+pub(crate) fn begin_list(out: &mut impl BufMut, count: usize) {
+    out.put_u8(ARRAY_LIST);
+    put_array_length(out, count);
+}
+
+/// Writes an array length in the shortest form, as Java does.
+pub(crate) fn put_array_length(out: &mut impl BufMut, length: usize) {
+    match length {
+        0..=252 => out.put_u8(length as u8),
+        253..=0xffff => {
+            out.put_u8(0xfe);
+            out.put_u16(length as u16);
+        }
+        _ => {
+            out.put_u8(0xfd);
+            // Parts are below i32::MAX, and so is what is in them.
+            out.put_u32(length as u32);
+        }
+    }
+}
+
+/// Writes a class name behind its string code.
+pub(crate) fn put_class_name(out: &mut impl BufMut, name: &[u8]) {
+    out.put_u8(0x57);
+    out.put_u16(name.len() as u16);
+    out.put_slice(name);
+}
+
+/// Compares a count with the bytes that are left before anything is reserved for it.
+pub(crate) fn check_count(count: usize, limit: usize, field: &'static str) -> Result<(), DecodeError> {
+    if count > limit {
+        return Err(DecodeError::TooLarge { field, value: count as u64, limit: limit as u64 });
+    }
+    Ok(())
+}
+
+/// What `reader` took since it stood at `start`.
+pub(crate) fn consumed<'a>(start: &'a [u8], reader: &Reader<'_>) -> &'a [u8] {
+    start.get(..start.len().saturating_sub(reader.remaining())).unwrap_or_default()
+}
+
+/// Reads one byte, which must be `code`.
+pub(crate) fn expect_code(reader: &mut Reader<'_>, code: u8, field: &'static str) -> Result<(), DecodeError> {
+    match reader.u8(field)? {
+        found if found == code => Ok(()),
+        found => Err(DecodeError::Invalid { field, value: i64::from(found) }),
+    }
+}
+
+/// Cuts one object off the front.
+pub(crate) fn object<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<&'a [u8], DecodeError> {
+    let start = reader.rest();
+    let size = match reader.u8(field)? {
+        0x29 | 0x45 => 0,
+        0x35 | 0x37 => 1,
+        0x36 | 0x38 => 2,
+        0x39 | 0x3b => 4,
+        0x3a | 0x3c | 0x3d | 0x63 => 8,
+        0x62 => 16,
+        0x2a | 0x57 => usize::from(reader.u16(field)?),
+        0x58 => reader.length(usize::MAX, field)?,
+        0x2e => reader.array_length(field)?.unwrap_or(0),
+        code => return Err(DecodeError::Opaque { code }),
+    };
+    reader.bytes(size, field)?;
+    Ok(consumed(start, reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_captured_get_all() {
+        let mut bytes = Vec::new();
+        begin_array(&mut bytes, 2);
+        bytes.extend([0x57, 0, 1, b'a', 0x39, 0, 0, 0, 3]);
+        assert_eq!(&bytes[..7], [0x34, 2, 0x2b, 0x57, 0, 0x10, b'j']);
+        let list = ObjectList::read_array(&bytes, "keys").unwrap();
+        assert_eq!(list.iter().collect::<Vec<_>>(), [&[0x57, 0, 1, b'a'][..], &[0x39, 0, 0, 0, 3]]);
+        for end in 0..bytes.len() {
+            assert!(ObjectList::read_array(&bytes[..end], "keys").is_err(), "{end} bytes");
+        }
+        bytes.push(0);
+        assert!(matches!(ObjectList::read_array(&bytes, "keys"), Err(DecodeError::LeftOver { .. })));
+    }
+
+    #[test]
+    fn a_count_above_what_is_there_is_refused_at_once() {
+        let bytes = [0x41, 0xfd, 0x7f, 0xff, 0xff, 0xff, 0x29];
+        assert_eq!(
+            ObjectList::read_list(&bytes, "keys"),
+            Err(DecodeError::TooLarge { field: "keys", value: 0x7fff_ffff, limit: 1 })
+        );
+        assert!(ObjectList::read_list(&[0x41, 0xfd, 0xff, 0xff, 0xff, 0xff], "keys").is_err());
+    }
+
+    #[test]
+    fn array_lengths_in_the_shortest_form() {
+        for (length, bytes) in [
+            (252, &[252][..]),
+            (253, &[0xfe, 0, 253]),
+            (65535, &[0xfe, 0xff, 0xff]),
+            (65536, &[0xfd, 0, 1, 0, 0]),
+        ] {
+            let mut out = Vec::new();
+            put_array_length(&mut out, length);
+            assert_eq!(out, bytes);
+            assert_eq!(Reader::new(&out).array_length("n"), Ok(Some(length)));
+        }
+    }
+}
