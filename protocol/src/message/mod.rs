@@ -1,12 +1,14 @@
 //! One file a message family: its request, its replies, their tests.
 
 pub mod acknowledgement;
+pub mod bulk;
 pub mod clear;
 pub mod contains;
 pub mod destroy;
 pub mod envelope;
 pub mod event_id;
 pub mod get;
+pub mod get_all;
 pub mod invalidate;
 pub mod key;
 pub mod key_set;
@@ -14,9 +16,12 @@ pub mod network_hop;
 pub mod objects;
 pub(crate) mod parts;
 pub mod put;
+pub mod put_all;
 pub(crate) mod region;
+pub mod remove_all;
 pub mod size;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod value;
 pub mod version_tag;
+pub mod versioned_list;

@@ -90,6 +90,19 @@ impl<'a> PartReader<'a> {
         part.as_i32().ok_or(self.error(problem))
     }
 
+    /// A number of four bytes that may be left out.
+    pub(crate) fn optional_i32(&mut self, problem: &'static str) -> Result<Option<i32>, DecodeError> {
+        match self.optional() {
+            Some(part) => part.as_i32().map(Some).ok_or(self.error(problem)),
+            None => Ok(None),
+        }
+    }
+
+    /// The parts that have not been taken yet.
+    pub(crate) fn rest(&self) -> Parts<'a> {
+        self.parts.clone()
+    }
+
     /// A serialized `Boolean`. Java reads any byte but 0 as true.
     pub(crate) fn boolean(&mut self, problem: &'static str) -> Result<bool, DecodeError> {
         match self.part(problem)?.object() {
@@ -184,4 +197,9 @@ pub(crate) fn only_part<'a>(chunk: &Chunk<'a>, message: &'static str) -> Result<
         None => Ok(part),
         Some(_) => Err(DecodeError::Parts { message, problem: "a chunk with more than one part" }),
     }
+}
+
+/// The number of things in a message; one that does not fit could not have been encoded.
+pub(crate) fn count_i32(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
