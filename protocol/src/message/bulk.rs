@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_reply_without_tags() {
-        let bytes = reply_of(|out, envelope| BulkReply::encode_without_tags(out, envelope));
+        let bytes = reply_of(BulkReply::encode_without_tags);
         with_chunks(&bytes, |chunk| assert_eq!(BulkReply::decode_chunk(chunk), Ok(BulkReply::default())));
     }
 

@@ -101,7 +101,7 @@ mod tests {
             .encode(&mut out, &ENVELOPE);
         let short = with_message(&out, |message| rebuilt(message, 2, 1));
         let error = DecodeError::Parts { message: "CONTAINS_KEY", problem: "no mode" };
-        assert_eq!(with_message(&short, |message| Contains::decode(message)).unwrap_err(), error);
+        assert_eq!(with_message(&short, Contains::decode).unwrap_err(), error);
     }
 
     proptest! {
