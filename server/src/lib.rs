@@ -18,5 +18,7 @@ pub mod metrics;
 mod acceptor;
 mod connection;
 mod memory;
+mod probe;
 mod seam;
 mod shutdown;
+mod tls;
