@@ -16,6 +16,7 @@
 
 pub mod auth;
 pub mod codec;
+pub mod compat;
 pub mod error;
 pub mod message;
 pub mod time;

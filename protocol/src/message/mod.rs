@@ -7,6 +7,7 @@ pub mod contains;
 pub mod destroy;
 pub mod envelope;
 pub mod event_id;
+pub mod exception;
 pub mod get;
 pub mod get_all;
 pub mod invalidate;

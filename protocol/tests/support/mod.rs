@@ -1,5 +1,5 @@
 //! Reads the captures in `tests/captures`: what unmodified Java clients and a real server said to one another.
-#![allow(dead_code, reason = "each suite uses its own share")]
+#![allow(dead_code, unreachable_pub, reason = "each suite uses its own share")]
 
 use std::path::Path;
 
