@@ -126,7 +126,8 @@ impl Slots {
         self.0.most
     }
 
-    fn take(&self, address: IpAddr) -> Result<Slot, RefusalReason> {
+    /// A place for a peer from `address`, or why there is none.
+    pub(crate) fn take(&self, address: IpAddr) -> Result<Slot, RefusalReason> {
         // An IPv4 peer on an IPv6 socket is the same peer.
         let address = address.to_canonical();
         let mut taken = self.0.taken.lock();

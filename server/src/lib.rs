@@ -16,6 +16,7 @@ pub mod config;
 pub mod metrics;
 
 mod acceptor;
+mod clients;
 mod connection;
 mod memory;
 mod probe;

@@ -109,7 +109,8 @@ async fn a_client_certificate_reaches_the_peer() {
 #[tokio::test]
 async fn a_missing_or_foreign_client_certificate_is_refused() {
     let authority = Authority::new();
-    let stranger = Authority::new().issue("eve");
+    let elsewhere = Authority::new();
+    let stranger = elsewhere.issue("eve");
     let mut config = authority.issue("grid.test").client_ca(authority.path("ca.pem"));
     let tls = Tls::load(&config).expect("files");
     for identity in [None, Some(&stranger)] {
