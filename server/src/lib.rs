@@ -13,7 +13,9 @@
 
 pub mod audit;
 pub mod config;
+pub mod engine;
 pub mod metrics;
+pub mod region;
 
 mod acceptor;
 mod clients;
