@@ -18,6 +18,7 @@ pub mod auth;
 pub mod codec;
 pub mod compat;
 pub mod error;
+pub mod handshake;
 pub mod message;
 pub mod time;
 pub mod value;
