@@ -1,13 +1,9 @@
 //! What keeps a connection going and ends it: PING 5, CLOSE_CONNECTION 18, CLIENT_READY 53, MAKE_PRIMARY 31, PERIODIC_ACK 52.
 
-use super::envelope::{Envelope, ReplyEnvelope};
+use super::envelope::Envelope;
 use super::parts;
 use crate::codec::writer::Buffer;
 use crate::codec::{Message, MessageType};
-
-/// What Geode says to an assigned type without a handler (`cmd:Default`).
-pub const UNKNOWN_TYPE_TEXT: &str =
-    "Invalid data received. Please see the cache server log file for additional details.";
 
 /// A sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +39,6 @@ impl CloseConnection {
         writer.u8(u8::from(self.keep_alive));
         parts::finish_request(writer, envelope);
     }
-}
-
-/// A plain message of one text: what a server says to types that it has no handler for.
-pub fn put_unknown_type(out: &mut impl Buffer, envelope: &ReplyEnvelope) {
-    let mut writer = parts::reply(out, MessageType::UnknownMessageTypeError, envelope);
-    writer.text(UNKNOWN_TYPE_TEXT.as_bytes());
-    parts::finish_reply(writer, envelope);
 }
 
 #[cfg(test)]
