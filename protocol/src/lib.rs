@@ -19,6 +19,7 @@ pub mod codec;
 pub mod compat;
 pub mod error;
 pub mod handshake;
+pub mod locator;
 pub mod message;
 pub mod time;
 pub mod value;
