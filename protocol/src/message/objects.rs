@@ -2,12 +2,14 @@
 
 use bytes::BufMut;
 
+use super::value::{NULL_OBJECT, ValueRef};
 use crate::DecodeError;
 use crate::codec::Reader;
 
 const OBJECT_ARRAY: u8 = 0x34;
 const CLASS: u8 = 0x2b;
 const ARRAY_LIST: u8 = 0x41;
+const BYTE_ARRAY: u8 = 0x2e;
 const OBJECT_CLASS: &[u8] = b"java.lang.Object";
 
 /// Objects one behind another, walked once when the message was decoded, so that going over them cannot fail.
@@ -180,6 +182,39 @@ pub(crate) fn object<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result
     };
     reader.bytes(size, field)?;
     Ok(consumed(start, reader))
+}
+
+/// Cuts one object off the front and takes it for a value, which has a form of its own for a `byte[]`.
+pub(crate) fn value<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<ValueRef<'a>, DecodeError> {
+    to_value(object(reader, field)?)
+}
+
+/// A value from its object.
+pub(crate) fn to_value(object: &[u8]) -> Result<ValueRef<'_>, DecodeError> {
+    let mut reader = Reader::new(object);
+    match object.first() {
+        None | Some(0x29) => Ok(ValueRef::Null),
+        Some(&BYTE_ARRAY) => {
+            reader.u8("byte array")?;
+            let bytes = reader.byte_array("byte array")?;
+            reader.finish("byte array")?;
+            Ok(bytes.map_or(ValueRef::Null, ValueRef::Bytes))
+        }
+        Some(_) => Ok(ValueRef::Object(object)),
+    }
+}
+
+/// Writes a value as an object.
+pub(crate) fn put_value(out: &mut impl BufMut, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => out.put_slice(NULL_OBJECT),
+        ValueRef::Object(object) => out.put_slice(object),
+        ValueRef::Bytes(bytes) => {
+            out.put_u8(BYTE_ARRAY);
+            put_array_length(out, bytes.len());
+            out.put_slice(bytes);
+        }
+    }
 }
 
 #[cfg(test)]

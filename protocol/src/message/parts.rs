@@ -66,6 +66,16 @@ impl<'a> PartReader<'a> {
         EventIdRef::from_part(self.part("no event id")?)
     }
 
+    /// Text in modified UTF-8, which may not be empty.
+    pub(crate) fn text(&mut self, problem: &'static str) -> Result<&'a [u8], DecodeError> {
+        self.part(problem)?.raw().filter(|text| !text.is_empty()).ok_or(self.error(problem))
+    }
+
+    /// A serialized object, which may not be null.
+    pub(crate) fn object(&mut self, problem: &'static str) -> Result<&'a [u8], DecodeError> {
+        self.part(problem)?.object().ok_or(self.error(problem))
+    }
+
     /// A value that may be left out, such as a callback argument; null if it is.
     pub(crate) fn optional_value(&mut self) -> ValueRef<'a> {
         self.optional().map_or(ValueRef::Null, ValueRef::from_part)

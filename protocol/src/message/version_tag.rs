@@ -71,14 +71,19 @@ impl<'a> VersionTag<'a> {
     /// If it is no version tag.
     pub fn decode_object(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
+        let tag = Self::read_object(&mut reader)?;
+        reader.finish("version tag")?;
+        Ok(tag)
+    }
+
+    /// Reads a tag that is an object among others.
+    pub(crate) fn read_object(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let persistent = match reader.u8("version tag")? {
             0x01 => check_id(i64::from(reader.i8("version tag")?), -120).map(|()| false)?,
             0x02 => check_id(i64::from(reader.i16("version tag")?), 2131).map(|()| true)?,
             code => return Err(DecodeError::Invalid { field: "version tag", value: i64::from(code) }),
         };
-        let tag = Self::decode_body(&mut reader, persistent)?;
-        reader.finish("version tag")?;
-        Ok(tag)
+        Self::decode_body(reader, persistent)
     }
 
     /// Reads a tag as it stands in lists, which say once for all of them whether they are persistent.

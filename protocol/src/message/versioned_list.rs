@@ -25,7 +25,6 @@ const BYTES: u8 = 0;
 const OBJECT: u8 = 1;
 const EXCEPTION: u8 = 2;
 const ABSENT: u8 = 3;
-const BYTE_ARRAY: u8 = 0x2e;
 
 const NO_TAG: u8 = 0;
 const TAG: u8 = 1;
@@ -217,23 +216,10 @@ fn value<'a>(reader: &mut Reader<'a>, is_wrapped: bool) -> Result<ListValue<'a>,
     };
     match kind {
         ABSENT => Ok(ListValue::Absent),
-        BYTES => Ok(ListValue::Value(byte_array(object)?)),
+        BYTES => Ok(ListValue::Value(objects::to_value(object)?)),
         OBJECT if matches!(object, [] | [0x29]) => Ok(ListValue::Value(ValueRef::Null)),
         OBJECT => Ok(ListValue::Value(ValueRef::Object(object))),
         other => Err(DecodeError::Invalid { field: "list value", value: i64::from(other) }),
-    }
-}
-
-/// A `byte[]` from its object.
-fn byte_array(object: &[u8]) -> Result<ValueRef<'_>, DecodeError> {
-    let mut reader = Reader::new(object);
-    match reader.u8("list value")? {
-        BYTE_ARRAY => {
-            let bytes = reader.byte_array("list value")?;
-            reader.finish("list value")?;
-            Ok(bytes.map_or(ValueRef::Null, ValueRef::Bytes))
-        }
-        _ => Ok(ValueRef::Object(object)),
     }
 }
 
@@ -268,9 +254,7 @@ fn put_bytes(out: &mut impl BufMut, bytes: &[u8], is_wrapped: bool) {
         };
         objects::put_array_length(out, prefix + bytes.len());
     }
-    out.put_u8(BYTE_ARRAY);
-    objects::put_array_length(out, bytes.len());
-    out.put_slice(bytes);
+    objects::put_value(out, ValueRef::Bytes(bytes));
 }
 
 /// A member that an earlier tag of the list named goes by its number.
