@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use druse_protocol::codec::{Message, text};
+use druse_protocol::codec::{Chunk, Message, text};
 use druse_protocol::codec::{MessageType, Security};
 use druse_protocol::message::acknowledgement::Acknowledgement;
 use druse_protocol::message::bulk::BulkReply;
@@ -13,6 +13,7 @@ use druse_protocol::message::clear::ClearRegion;
 use druse_protocol::message::contains::{Contains, ContainsReply};
 use druse_protocol::message::destroy::{Destroy, DestroyReply};
 use druse_protocol::message::envelope::{Envelope, ReplyEnvelope};
+use druse_protocol::message::exception::ExceptionReply;
 use druse_protocol::message::get::{Get, GetReply};
 use druse_protocol::message::get_all::{GetAll, GetAllReply};
 use druse_protocol::message::invalidate::{Invalidate, InvalidateReply};
@@ -141,10 +142,16 @@ fn is_answer(kind: MessageType, reply: &[u8]) -> bool {
     MessageType::from_wire(number).is_some_and(|kind| expected.contains(&kind))
 }
 
+/// An exception can follow when the reply has begun.
+fn ends_in_an_exception(kind: MessageType, reply: &[u8]) -> bool {
+    let is_exception = |chunk: &Chunk<'_>| ExceptionReply::from_chunk(chunk).is_some();
+    kind.is_answered_in_chunks() && chunks(reply).1.iter().any(is_exception)
+}
+
 fn check(name: &str, exchange: &Exchange) -> Option<(MessageType, bool)> {
     let kind = message(&exchange.request).kind().unwrap();
     assert_eq!(request_again(&exchange.request)?, exchange.request, "{name} {kind:?}");
-    if !is_answer(kind, &exchange.reply) {
+    if !is_answer(kind, &exchange.reply) || ends_in_an_exception(kind, &exchange.reply) {
         return Some((kind, false));
     }
     let again = match kind.is_answered_in_chunks() {

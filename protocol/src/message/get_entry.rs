@@ -12,6 +12,7 @@ use super::version_tag::VersionTag;
 use crate::DecodeError;
 use crate::codec::writer::Buffer;
 use crate::codec::{Message, MessageType, Reader};
+use crate::value::take_object;
 
 const DATA_SERIALIZABLE: u8 = 0x2d;
 const CLASS: u8 = 0x2b;
@@ -84,13 +85,13 @@ impl<'a> EntrySnapshot<'a> {
         let mut reader = Reader::new(bytes);
         objects::expect_code(&mut reader, DATA_SERIALIZABLE, FIELD)?;
         objects::expect_code(&mut reader, CLASS, FIELD)?;
-        match objects::object(&mut reader, FIELD)? {
+        match take_object(&mut reader)? {
             [0x57, _, _, class @ ..] if class == SNAPSHOT_CLASS => {}
             _ => return Err(DecodeError::Opaque { code: DATA_SERIALIZABLE }),
         }
         let has_statistics = reader.bool(FIELD)?;
-        let key = objects::object(&mut reader, "entry key")?;
-        let value = objects::value(&mut reader, "entry value")?;
+        let key = take_object(&mut reader)?;
+        let value = objects::value(&mut reader)?;
         let last_modified_ms = reader.i64("last modified")?;
         let is_removed = reader.bool(FIELD)?;
         let tag = match reader.rest().first() {

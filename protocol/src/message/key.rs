@@ -9,17 +9,16 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use crate::DecodeError;
-use crate::codec::{Part, PartKind, Reader, text};
+use crate::codec::{Part, PartKind, Reader};
+use crate::value::{self, StrRef};
 
 /// Text of which every character fits a byte without its high bit: u16 length, bytes.
 const STRING_BYTES: u8 = 0x57;
-/// The same with an i32 length.
-const HUGE_STRING_BYTES: u8 = 0x58;
 /// Modified UTF-8 behind a u16 length.
 const STRING: u8 = 0x2a;
-/// UTF-16 units behind an i32 count.
-const HUGE_STRING: u8 = 0x59;
 const NULL_STRING: u8 = 0x45;
+const INTEGER: u8 = 0x39;
+const LONG: u8 = 0x3a;
 
 /// A key, borrowed from its part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +71,9 @@ impl<'a> KeyRef<'a> {
                 Ok(KeyBytes::plain_text(text))
             }
             Self::Text(text) => {
-                let units = text::utf16_units(text).ok_or(BAD_TEXT)?;
-                Ok(KeyBytes::Owned(encode_units(&units)))
+                let mut bytes = Vec::with_capacity(text.len() + 5);
+                StrRef::Modified(text).put_canonical(&mut bytes)?;
+                Ok(KeyBytes::Owned(bytes))
             }
             Self::Object(bytes) => canonical_object(bytes),
         }
@@ -91,16 +91,15 @@ impl<'a> KeyRef<'a> {
     /// surrogate must not pass for another character.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Text(bytes) => modified_utf8(bytes),
-            Self::Object([STRING, _, _, bytes @ ..]) => modified_utf8(bytes),
-            Self::Object([STRING_BYTES, _, _, bytes @ ..]) if is_plain(bytes) => {
+        let string = match self {
+            Self::Text(text) => StrRef::Modified(text),
+            Self::Object(bytes) => StrRef::read(&mut Reader::new(bytes)).ok()??,
+        };
+        match string {
+            StrRef::Latin1(bytes) | StrRef::Modified(bytes) if is_plain(bytes) => {
                 std::str::from_utf8(bytes).ok().map(Cow::Borrowed)
             }
-            Self::Object(bytes) => {
-                let units = string_units(bytes).ok()??;
-                String::from_utf16(&units).ok().map(Cow::Owned)
-            }
+            _ => String::from_utf16(&string.units().ok()?).ok().map(Cow::Owned),
         }
     }
 }
@@ -189,114 +188,34 @@ impl Hash for KeyBytes<'_> {
     }
 }
 
-const BAD_TEXT: DecodeError = DecodeError::BadText { field: "key" };
-
 /// Whether text is all of U+0001 to U+007F, which Java writes one byte a character.
 fn is_plain(text: &[u8]) -> bool {
     text.is_ascii() && !text.contains(&0)
 }
 
-fn modified_utf8(bytes: &[u8]) -> Option<Cow<'_, str>> {
-    match std::str::from_utf8(bytes) {
-        // Four-byte forms are no modified UTF-8: such a key is refused, and so it has no text either.
-        Ok(text) => bytes.iter().all(|&byte| byte < 0xf0).then_some(Cow::Borrowed(text)),
-        Err(_) => String::from_utf16(&text::utf16_units(bytes)?).ok().map(Cow::Owned),
-    }
-}
-
+/// A key goes out again among others, without a length of its own. So what can be delimited must be one object and no
+/// more, or one writer could spoil every reader's list of keys; a user's own class has to be believed.
 fn canonical_object(bytes: &[u8]) -> Result<KeyBytes<'_>, DecodeError> {
     match bytes {
+        [INTEGER, _, _, _, _] | [LONG, _, _, _, _, _, _, _, _] => return Ok(KeyBytes::Borrowed(bytes)),
         [STRING_BYTES, high, low, text @ ..]
             if text.len() == usize::from(u16::from_be_bytes([*high, *low])) && is_plain(text) =>
         {
-            Ok(KeyBytes::Borrowed(bytes))
+            return Ok(KeyBytes::Borrowed(bytes));
         }
-        _ => match string_units(bytes)? {
-            Some(units) => {
-                let canonical = encode_units(&units);
-                Ok(if canonical == bytes { KeyBytes::Borrowed(bytes) } else { KeyBytes::Owned(canonical) })
-            }
-            None => canonical_scalar(bytes),
-        },
+        _ => {}
     }
-}
-
-/// Numbers: their size is checked, because a key goes out again among others without a length of its own; NaNs, which
-/// Java holds equal, become one.
-fn canonical_scalar(bytes: &[u8]) -> Result<KeyBytes<'_>, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let size = match reader.u8("key")? {
-        0x35 | 0x37 => 1,
-        0x36 | 0x38 => 2,
-        0x39 | 0x3b => 4,
-        0x3a | 0x3c | 0x3d | 0x63 => 8,
-        0x62 => 16,
-        _ => return Ok(KeyBytes::Borrowed(bytes)),
-    };
-    reader.bytes(size, "key")?;
-    reader.finish("key")?;
-    let mut reader = Reader::new(bytes);
-    Ok(match reader.u8("key")? {
-        0x3b if f32::from_bits(reader.u32("key")?).is_nan() => KeyBytes::Owned(vec![0x3b, 0x7f, 0xc0, 0, 0]),
-        0x3c if f64::from_bits(reader.u64("key")?).is_nan() => {
-            KeyBytes::Owned(vec![0x3c, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0])
+    match value::object_length(bytes) {
+        Ok(length) if length < bytes.len() => {
+            return Err(DecodeError::LeftOver { field: "key", left: bytes.len() - length });
         }
-        0x35 if reader.bool("key")? => KeyBytes::Borrowed(&[0x35, 1]),
-        _ => KeyBytes::Borrowed(bytes),
+        Ok(_) | Err(DecodeError::Opaque { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(match value::key::canonical(bytes)? {
+        Cow::Borrowed(bytes) => KeyBytes::Borrowed(bytes),
+        Cow::Owned(bytes) => KeyBytes::Owned(bytes),
     })
-}
-
-/// The UTF-16 units of a serialized string; `None` if the object is none.
-fn string_units(bytes: &[u8]) -> Result<Option<Vec<u16>>, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let units = match reader.u8("key")? {
-        STRING_BYTES => {
-            let length = usize::from(reader.u16("key")?);
-            latin1(reader.bytes(length, "key")?)
-        }
-        HUGE_STRING_BYTES => {
-            let length = reader.length(usize::MAX, "key")?;
-            latin1(reader.bytes(length, "key")?)
-        }
-        STRING => text::utf16_units(reader.utf("key")?).ok_or(BAD_TEXT)?,
-        HUGE_STRING => {
-            let count = reader.length(usize::MAX / 2, "key")?;
-            let bytes = reader.bytes(count * 2, "key")?;
-            bytes.as_chunks().0.iter().map(|unit| u16::from_be_bytes(*unit)).collect()
-        }
-        _ => return Ok(None),
-    };
-    reader.finish("key")?;
-    Ok(Some(units))
-}
-
-fn latin1(bytes: &[u8]) -> Vec<u16> {
-    bytes.iter().map(|&byte| u16::from(byte)).collect()
-}
-
-/// Text in the serialized form that Java chooses.
-fn encode_units(units: &[u16]) -> Vec<u8> {
-    let plain = units.iter().all(|unit| (1..0x80).contains(unit));
-    if plain && let Ok(length) = u16::try_from(units.len()) {
-        return prefixed(STRING_BYTES, &length.to_be_bytes(), units.iter().map(|&unit| unit as u8));
-    }
-    // A part, and so a key in it, has at most i32::MAX bytes.
-    let count = (units.len() as u32).to_be_bytes();
-    if plain {
-        return prefixed(HUGE_STRING_BYTES, &count, units.iter().map(|&unit| unit as u8));
-    }
-    let encoded = text::encode_units(units.iter().copied());
-    match u16::try_from(encoded.len()) {
-        Ok(length) => prefixed(STRING, &length.to_be_bytes(), encoded),
-        Err(_) => prefixed(HUGE_STRING, &count, units.iter().flat_map(|unit| unit.to_be_bytes())),
-    }
-}
-
-fn prefixed(code: u8, length: &[u8], content: impl IntoIterator<Item = u8>) -> Vec<u8> {
-    let mut out = vec![code];
-    out.extend_from_slice(length);
-    out.extend(content);
-    out
 }
 
 #[cfg(test)]
@@ -304,6 +223,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec::text;
+    use crate::value::JavaString;
+
+    fn encode_units(units: &[u16]) -> Vec<u8> {
+        let mut out = Vec::new();
+        JavaString::from_units(units.to_vec()).put(&mut out);
+        out
+    }
 
     fn canonical(kind: PartKind, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         KeyRef::from_part(Part { kind, bytes }).unwrap().key_bytes().map(|key| key.to_vec())
@@ -352,6 +279,17 @@ mod tests {
         assert_eq!(canonical(PartKind::Object, &[0x35, 7]).unwrap(), [0x35, 1]);
         assert!(canonical(PartKind::Object, &[0x39, 0, 0, 1]).is_err());
         assert!(canonical(PartKind::Object, &[0x39, 0, 0, 0, 1, 0]).is_err());
+    }
+
+    #[test]
+    fn a_key_is_one_object() {
+        // A list of one element with another behind it, a list cut short, a class of the user's, a code of nobody's.
+        let list = [0x41, 1, 0x57, 0, 1, b'a'];
+        assert_eq!(canonical(PartKind::Object, &list).unwrap(), list);
+        assert!(canonical(PartKind::Object, &[0x41, 1, 0x57, 0, 1, b'a', 0x29]).is_err());
+        assert!(canonical(PartKind::Object, &[0x41, 2, 0x57, 0, 1, b'a']).is_err());
+        assert_eq!(canonical(PartKind::Object, &[0x28, 1, 2, 3]).unwrap(), [0x28, 1, 2, 3]);
+        assert!(canonical(PartKind::Object, &[0x08, 1]).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::objects::{self, check_count, consumed};
 use super::value::ValueRef;
 use crate::DecodeError;
 use crate::codec::Reader;
+use crate::value::{put_byte_array, take_object};
 
 const FIXED_ID: [u8; 2] = [0x01, 0x19];
 
@@ -82,8 +83,7 @@ where
             }
             Element::Exception { object, text } => {
                 out.put_u8(1);
-                objects::put_array_length(out, object.len());
-                out.put_slice(object);
+                put_byte_array(object, out);
                 out.put_slice(text);
             }
         }
@@ -95,14 +95,14 @@ fn element<'a>(
     has_keys: bool,
 ) -> Result<(Option<&'a [u8]>, Element<'a>), DecodeError> {
     let key = match has_keys {
-        true => Some(objects::object(reader, "part list key")?),
+        true => Some(take_object(reader)?),
         false => None,
     };
     let element = match reader.bool("part list element")? {
-        false => Element::Value(objects::value(reader, "part list element")?),
+        false => Element::Value(objects::value(reader)?),
         true => Element::Exception {
             object: reader.byte_array("part list exception")?.unwrap_or_default(),
-            text: objects::object(reader, "part list exception")?,
+            text: take_object(reader)?,
         },
     };
     Ok((key, element))

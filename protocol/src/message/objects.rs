@@ -5,6 +5,7 @@ use bytes::BufMut;
 use super::value::{NULL_OBJECT, ValueRef};
 use crate::DecodeError;
 use crate::codec::Reader;
+use crate::value::{put_array_length, put_byte_array, skip_object, take_object};
 
 const OBJECT_ARRAY: u8 = 0x34;
 const CLASS: u8 = 0x2b;
@@ -30,7 +31,7 @@ impl<'a> ObjectList<'a> {
         check_count(count, reader.remaining(), field)?;
         let start = reader.rest();
         for _ in 0..count {
-            object(reader, field)?;
+            skip_object(reader)?;
         }
         Ok(Self { count, bytes: consumed(start, reader) })
     }
@@ -41,7 +42,7 @@ impl<'a> ObjectList<'a> {
         expect_code(&mut reader, OBJECT_ARRAY, field)?;
         let count = reader.array_length(field)?.unwrap_or(0);
         expect_code(&mut reader, CLASS, field)?;
-        object(&mut reader, field)?;
+        skip_object(&mut reader)?;
         let list = Self::read(&mut reader, count, field)?;
         reader.finish(field)?;
         Ok(list)
@@ -97,7 +98,7 @@ impl<'a> Iterator for Objects<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         self.left = self.left.checked_sub(1)?;
-        object(&mut self.reader, "object").ok()
+        take_object(&mut self.reader).ok()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -110,7 +111,7 @@ impl ExactSizeIterator for Objects<'_> {}
 /// Writes the head of an `Object[]`; its elements follow.
 pub(crate) fn begin_array(out: &mut impl BufMut, count: usize) {
     out.put_u8(OBJECT_ARRAY);
-    put_array_length(out, count);
+    put_array_length(Some(count), out);
     out.put_u8(CLASS);
     put_class_name(out, OBJECT_CLASS);
 }
@@ -118,23 +119,7 @@ pub(crate) fn begin_array(out: &mut impl BufMut, count: usize) {
 /// Writes the head of an `ArrayList`; its elements follow.
 pub(crate) fn begin_list(out: &mut impl BufMut, count: usize) {
     out.put_u8(ARRAY_LIST);
-    put_array_length(out, count);
-}
-
-/// Writes an array length in the shortest form, as Java does.
-pub(crate) fn put_array_length(out: &mut impl BufMut, length: usize) {
-    match length {
-        0..=252 => out.put_u8(length as u8),
-        253..=0xffff => {
-            out.put_u8(0xfe);
-            out.put_u16(length as u16);
-        }
-        _ => {
-            out.put_u8(0xfd);
-            // Parts are below i32::MAX, and so is what is in them.
-            out.put_u32(length as u32);
-        }
-    }
+    put_array_length(Some(count), out);
 }
 
 /// Writes a class name behind its string code.
@@ -165,28 +150,9 @@ pub(crate) fn expect_code(reader: &mut Reader<'_>, code: u8, field: &'static str
     }
 }
 
-/// Cuts one object off the front.
-pub(crate) fn object<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<&'a [u8], DecodeError> {
-    let start = reader.rest();
-    let size = match reader.u8(field)? {
-        0x29 | 0x45 => 0,
-        0x35 | 0x37 => 1,
-        0x36 | 0x38 => 2,
-        0x39 | 0x3b => 4,
-        0x3a | 0x3c | 0x3d | 0x63 => 8,
-        0x62 => 16,
-        0x2a | 0x57 => usize::from(reader.u16(field)?),
-        0x58 => reader.length(usize::MAX, field)?,
-        0x2e => reader.array_length(field)?.unwrap_or(0),
-        code => return Err(DecodeError::Opaque { code }),
-    };
-    reader.bytes(size, field)?;
-    Ok(consumed(start, reader))
-}
-
 /// Cuts one object off the front and takes it for a value, which has a form of its own for a `byte[]`.
-pub(crate) fn value<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<ValueRef<'a>, DecodeError> {
-    to_value(object(reader, field)?)
+pub(crate) fn value<'a>(reader: &mut Reader<'a>) -> Result<ValueRef<'a>, DecodeError> {
+    to_value(take_object(reader)?)
 }
 
 /// A value from its object.
@@ -211,8 +177,7 @@ pub(crate) fn put_value(out: &mut impl BufMut, value: ValueRef<'_>) {
         ValueRef::Object(object) => out.put_slice(object),
         ValueRef::Bytes(bytes) => {
             out.put_u8(BYTE_ARRAY);
-            put_array_length(out, bytes.len());
-            out.put_slice(bytes);
+            put_byte_array(bytes, out);
         }
     }
 }
@@ -244,20 +209,5 @@ mod tests {
             Err(DecodeError::TooLarge { field: "keys", value: 0x7fff_ffff, limit: 1 })
         );
         assert!(ObjectList::read_list(&[0x41, 0xfd, 0xff, 0xff, 0xff, 0xff], "keys").is_err());
-    }
-
-    #[test]
-    fn array_lengths_in_the_shortest_form() {
-        for (length, bytes) in [
-            (252, &[252][..]),
-            (253, &[0xfe, 0, 253]),
-            (65535, &[0xfe, 0xff, 0xff]),
-            (65536, &[0xfd, 0, 1, 0, 0]),
-        ] {
-            let mut out = Vec::new();
-            put_array_length(&mut out, length);
-            assert_eq!(out, bytes);
-            assert_eq!(Reader::new(&out).array_length("n"), Ok(Some(length)));
-        }
     }
 }

@@ -6,9 +6,11 @@
 use super::envelope::{Envelope, ReplyEnvelope};
 use super::objects;
 use super::parts::{self, PartReader};
+use super::value::NULL_OBJECT;
 use crate::DecodeError;
 use crate::codec::writer::Buffer;
 use crate::codec::{Message, MessageType, Reader};
+use crate::value::{put_array_length, take_object};
 
 const HASH_MAP: u8 = 0x43;
 const INTEGER: u8 = 0x39;
@@ -178,6 +180,7 @@ impl<'a> PdxObjectReply<'a> {
 /// The answer to [`PdxQuestion::All`]: a `HashMap` of numbers and objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PdxMapReply<'a> {
+    count: usize,
     bytes: &'a [u8],
 }
 
@@ -190,30 +193,25 @@ impl<'a> PdxMapReply<'a> {
         let mut parts = PartReader::of(message, &[MessageType::Response])?;
         let bytes = parts.object("no map")?;
         parts.finish()?;
-        objects::expect_code(&mut Reader::new(bytes), HASH_MAP, "map")?;
-        Ok(Self { bytes })
-    }
-
-    /// The numbers and objects of the registry; `cut` takes one type or enum off the front of its reader.
-    ///
-    /// # Errors
-    /// If the map is malformed.
-    pub fn entries(
-        &self,
-        cut: impl Fn(&mut Reader<'a>) -> Result<&'a [u8], DecodeError>,
-    ) -> Result<Vec<(i32, &'a [u8])>, DecodeError> {
-        let mut reader = Reader::new(self.bytes);
-        reader.u8("map")?;
+        let mut reader = Reader::new(bytes);
+        objects::expect_code(&mut reader, HASH_MAP, "map")?;
         let count = reader.array_length("map")?.unwrap_or(0);
         // A number takes five bytes, an object at least one.
         objects::check_count(count, reader.remaining() / 6, "map")?;
-        let mut entries = Vec::with_capacity(count);
+        let bytes = reader.rest();
         for _ in 0..count {
-            objects::expect_code(&mut reader, INTEGER, "map key")?;
-            entries.push((reader.i32("map key")?, cut(&mut reader)?));
+            entry(&mut reader)?;
         }
         reader.finish("map")?;
-        Ok(entries)
+        Ok(Self { count, bytes })
+    }
+
+    /// The numbers and objects of the registry.
+    #[must_use]
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (i32, &'a [u8])> + use<'a> {
+        let mut reader = Reader::new(self.bytes);
+        // Checked by `decode`: the fallback is never reached.
+        (0..self.count).map(move |_| entry(&mut reader).unwrap_or((0, NULL_OBJECT)))
     }
 
     /// Writes a reply.
@@ -225,7 +223,7 @@ impl<'a> PdxMapReply<'a> {
         let mut writer = parts::reply(out, MessageType::Response, envelope);
         writer.object_with(|out| {
             out.put_u8(HASH_MAP);
-            objects::put_array_length(out, entries.len());
+            put_array_length(Some(entries.len()), out);
             for (id, object) in entries {
                 out.put_u8(INTEGER);
                 out.put_i32(id);
@@ -234,6 +232,11 @@ impl<'a> PdxMapReply<'a> {
         });
         parts::finish_reply(writer, envelope);
     }
+}
+
+fn entry<'a>(reader: &mut Reader<'a>) -> Result<(i32, &'a [u8]), DecodeError> {
+    objects::expect_code(reader, INTEGER, "map key")?;
+    Ok((reader.i32("map key")?, take_object(reader)?))
 }
 
 #[cfg(test)]
@@ -269,7 +272,7 @@ mod tests {
             let bytes = reply_of(|out, envelope| PdxMapReply::encode(out, slices.iter().copied(), envelope));
             with_message(&bytes, |message| {
                 let reply = PdxMapReply::decode(message).unwrap();
-                assert_eq!(reply.entries(|reader| objects::object(reader, "object")).unwrap(), slices);
+                assert_eq!(reply.entries().collect::<Vec<_>>(), slices);
             });
         }
     }

@@ -11,6 +11,7 @@ use super::value::{NULL_OBJECT, ValueRef};
 use super::version_tag::{VersionTag, put_unsigned_vl};
 use crate::DecodeError;
 use crate::codec::Reader;
+use crate::value::{put_array_length, put_byte_array, take_object};
 
 const FIXED_ID: [u8; 2] = [0x01, 0x07];
 
@@ -208,11 +209,11 @@ fn value<'a>(reader: &mut Reader<'a>, is_wrapped: bool) -> Result<ListValue<'a>,
     let kind = reader.u8("list value")?;
     if kind == EXCEPTION {
         let object = reader.byte_array("list exception")?.unwrap_or_default();
-        return Ok(ListValue::Exception { object, text: objects::object(reader, "list exception")? });
+        return Ok(ListValue::Exception { object, text: take_object(reader)? });
     }
     let object = match is_wrapped {
         true => reader.byte_array("list value")?.unwrap_or(NULL_OBJECT),
-        false => objects::object(reader, "list value")?,
+        false => take_object(reader)?,
     };
     match kind {
         ABSENT => Ok(ListValue::Absent),
@@ -227,8 +228,7 @@ fn put_value(out: &mut impl BufMut, value: ListValue<'_>, is_wrapped: bool) {
     let (kind, object) = match value {
         ListValue::Exception { object, text } => {
             out.put_u8(EXCEPTION);
-            objects::put_array_length(out, object.len());
-            out.put_slice(object);
+            put_byte_array(object, out);
             out.put_slice(text);
             return;
         }
@@ -239,7 +239,7 @@ fn put_value(out: &mut impl BufMut, value: ListValue<'_>, is_wrapped: bool) {
     };
     out.put_u8(kind);
     if is_wrapped {
-        objects::put_array_length(out, object.len());
+        put_array_length(Some(object.len()), out);
     }
     out.put_slice(object);
 }
@@ -252,7 +252,7 @@ fn put_bytes(out: &mut impl BufMut, bytes: &[u8], is_wrapped: bool) {
             253..=0xffff => 4,
             _ => 6,
         };
-        objects::put_array_length(out, prefix + bytes.len());
+        put_array_length(Some(prefix + bytes.len()), out);
     }
     objects::put_value(out, ValueRef::Bytes(bytes));
 }
