@@ -20,6 +20,7 @@ pub mod region;
 mod acceptor;
 mod clients;
 mod connection;
+mod locator;
 mod memory;
 mod probe;
 mod seam;

@@ -12,7 +12,7 @@ const DISCARD_BYTES: u64 = 1 << 20;
 
 /// Says that nothing more will come and passes over what the peer may still have sent: a socket that is closed with
 /// unread bytes makes the system reset the connection, and the peer may lose the answer that is under way.
-pub(super) async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+pub(crate) async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     let goodbye = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(DISCARD_BYTES), &mut tokio::io::sink()).await

@@ -12,7 +12,7 @@
 //! a connection holds no buffer: it reads into a scratch buffer that belongs to the thread, and keeps bytes of its own
 //! only while a message is incomplete or an answer unread.
 
-mod farewell;
+pub(crate) mod farewell;
 mod scratch;
 #[cfg(test)]
 mod tests;
