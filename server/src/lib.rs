@@ -24,5 +24,6 @@ mod locator;
 mod memory;
 mod probe;
 mod seam;
+pub mod security;
 mod shutdown;
 mod tls;

@@ -1,0 +1,57 @@
+//! May this user do that, now? Asked by every operation.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use druse_protocol::auth::{AuthError, DecisionScope, ResourcePermission};
+use druse_protocol::time::Micros;
+
+use super::{Cell, Security, Subject};
+
+/// A login under which an operation may run. Whoever goes on for longer keeps it and asks again.
+pub(crate) type Permit = arc_swap::Guard<Option<Arc<Subject>>>;
+
+impl Security {
+    /// The login in `cell`, if its end has not come. No permission is asked.
+    ///
+    /// # Errors
+    /// `Expired`; the login is taken out of the cell then.
+    pub(crate) fn admit(&self, cell: &Cell, now: Micros) -> Result<Permit, AuthError> {
+        cell.subject(now).ok_or_else(|| cell.refusal(now))
+    }
+
+    /// Asks whether the user in `cell` may do what is `wanted` with the region of that number. Reads the time first: a
+    /// manager that knows no time cannot keep a login alive.
+    ///
+    /// # Errors
+    /// `Expired` or `NotAuthorized`, with the manager's text.
+    pub(crate) fn authorize(
+        &self,
+        cell: &Cell,
+        region: Option<u32>,
+        wanted: &ResourcePermission<'_>,
+        now: Micros,
+    ) -> Result<Permit, AuthError> {
+        let permit = self.admit(cell, now)?;
+        let Some(subject) = permit.as_ref() else { return Err(cell.refusal(now)) };
+        let remembered = region.filter(|_| self.scope == DecisionScope::Region);
+        let epoch = self.policy_epoch.load(Ordering::Acquire);
+        if remembered.is_some_and(|region| subject.grants().holds(region, wanted.operation, epoch)) {
+            return Ok(permit);
+        }
+        match self.manager.authorize(subject.principal(), wanted, now) {
+            Ok(()) => {
+                if let Some(region) = remembered {
+                    subject.grants().remember(region, wanted.operation, epoch);
+                }
+                Ok(permit)
+            }
+            Err(error) => {
+                if error.is_expired() {
+                    cell.expire_subject(subject, now);
+                }
+                Err(error)
+            }
+        }
+    }
+}

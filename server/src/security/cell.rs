@@ -1,0 +1,280 @@
+//! The login cell: the place in which the node keeps one user's login, whatever the number of ids and connections.
+//!
+//! ```text
+//!  first login ──► Valid ──the end has come, or authorize said so──► Expired
+//!                  ▲   ▲                                                │
+//!                  │   └────────── a fresher login: generation + 1 ─────┘
+//!                  └────────────── one made after the revocation ────── Revoked ◄── revoked, from any state
+//!
+//!  any ── last id removed, or last connection gone ──► Closed
+//! ```
+//! RFC.md section 3. Readers (every operation) load two atomics and never lock. Writers (logins, revocations, timers) hold
+//! one short mutex, never across an `authenticate`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwapOption, Guard};
+use druse_protocol::auth::AuthError;
+use druse_protocol::time::Micros;
+use parking_lot::Mutex;
+
+use super::deadlines::Deadlines;
+use super::subject::{Freshness, Subject};
+use crate::audit;
+use crate::metrics::Metrics;
+
+/// What an expired login is answered with where its manager has not said anything itself.
+const EXPIRED: &str = "the login has expired";
+/// What a login that was ended from outside is answered with.
+const REVOKED: &str = "the login was revoked";
+
+/// What cells of one node share.
+pub(super) struct CellContext {
+    pub(super) deadlines: Arc<Deadlines>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) principal_change: PrincipalChange,
+}
+
+/// Whether a login may give an id to somebody else than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PrincipalChange {
+    /// No: AuthenticationFailed, and the login that was there lives on. A stolen id is worth nothing then.
+    #[default]
+    Refuse,
+    /// Yes, as Geode does.
+    Allow,
+}
+
+/// One user's login as one client identity holds it.
+pub(crate) struct Cell {
+    serial: u64,
+    generation: AtomicU64,
+    /// The end of the login, in microseconds; `i64::MIN` while there is none.
+    deadline: AtomicI64,
+    subject: ArcSwapOption<Subject>,
+    state: Mutex<CellState>,
+    context: Arc<CellContext>,
+}
+
+struct CellState {
+    phase: Phase,
+    /// Whose cell this is; stays when the login goes.
+    name: Arc<str>,
+    /// What the next login is measured by.
+    freshness: Freshness,
+    /// Where the cell stands in the table of ends.
+    timer: Micros,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Valid,
+    Expired,
+    /// Only a login made at this instant or later leads back.
+    Revoked(Micros),
+    Closed,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rebound {
+    /// It is the cell's login now.
+    Replaced,
+    /// The cell has a fresher one; the client may go on.
+    Stale,
+}
+
+/// A login in use for the length of one operation.
+pub(crate) type SubjectGuard = Guard<Option<Arc<Subject>>>;
+
+impl Cell {
+    /// A cell with its first login.
+    pub(super) fn new(serial: u64, subject: Arc<Subject>, context: Arc<CellContext>) -> Arc<Self> {
+        let deadline = subject.deadline();
+        let cell = Arc::new(Self {
+            serial,
+            generation: AtomicU64::new(1),
+            deadline: AtomicI64::new(deadline.0),
+            state: Mutex::new(CellState {
+                phase: Phase::Valid,
+                name: subject.name().into(),
+                freshness: subject.freshness(),
+                timer: deadline,
+            }),
+            subject: ArcSwapOption::new(Some(subject)),
+            context,
+        });
+        cell.context.metrics.logins_live.inc();
+        cell.context.deadlines.set(&cell, Micros::MAX, deadline);
+        cell
+    }
+
+    /// Number of the cell among all of the node.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// How many logins the cell has had; also counts their ends.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether there is a login whose end has not come.
+    pub(crate) fn is_live(&self, now: Micros) -> bool {
+        now.0 < self.deadline.load(Ordering::Acquire)
+    }
+
+    /// The login, if its end has not come. Both ends are compared: the cell's, which a revocation moves, and the
+    /// subject's own, in case the two loads stand on either side of a new login.
+    pub(crate) fn subject(&self, now: Micros) -> Option<SubjectGuard> {
+        let subject = self.subject.load();
+        let good = subject.as_ref().is_some_and(|subject| now < subject.deadline()) && self.is_live(now);
+        good.then_some(subject)
+    }
+
+    /// Why there is no login, for the peer. Takes out one whose end has come.
+    pub(crate) fn refusal(&self, now: Micros) -> AuthError {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Valid && !self.is_live(now) {
+            self.expire(&mut state, Phase::Expired, now);
+        }
+        match state.phase {
+            Phase::Revoked(_) => AuthError::Expired(REVOKED.to_owned()),
+            _ => AuthError::Expired(EXPIRED.to_owned()),
+        }
+    }
+
+    /// The timer has fired: ends the login if its end has come. A clock that was set back brings timers that are early;
+    /// they are set again.
+    pub(super) fn on_timer(self: &Arc<Self>, now: Micros) {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Valid {
+            return;
+        }
+        if self.is_live(now) {
+            let end = state.timer;
+            self.context.deadlines.set(self, end, end);
+        } else {
+            self.expire(&mut state, Phase::Expired, now);
+        }
+    }
+
+    /// The manager's `authorize` has said that `subject` is expired. Says nothing about a login that came since.
+    pub(crate) fn expire_subject(&self, subject: &Arc<Subject>, now: Micros) {
+        let mut state = self.state.lock();
+        let current = self.subject.load();
+        if state.phase == Phase::Valid && current.as_ref().is_some_and(|it| Arc::ptr_eq(it, subject)) {
+            self.expire(&mut state, Phase::Expired, now);
+        }
+    }
+
+    /// Ends the login from outside, if it was made before `before`. Returns whether there was one.
+    pub(super) fn revoke(&self, principal: &str, before: Micros, now: Micros) -> bool {
+        let mut state = self.state.lock();
+        if &*state.name != principal || state.phase == Phase::Closed {
+            return false;
+        }
+        let subject = self.subject.load();
+        if subject.as_ref().is_some_and(|subject| subject.made_at() >= before) {
+            return false;
+        }
+        let before = match state.phase {
+            Phase::Revoked(earlier) => earlier.max(before),
+            _ => before,
+        };
+        let live = state.phase == Phase::Valid;
+        self.expire(&mut state, Phase::Revoked(before), now);
+        live
+    }
+
+    /// Puts `subject` in place of the login, if it is fresher.
+    ///
+    /// # Errors
+    /// `Failed` if it is somebody else and the policy forbids that, `Expired` if it was made before a revocation.
+    pub(super) fn rebind(self: &Arc<Self>, subject: &Arc<Subject>) -> Result<Rebound, AuthError> {
+        let mut state = self.state.lock();
+        let same = &*state.name == subject.name();
+        if !same && self.context.principal_change == PrincipalChange::Refuse {
+            let text = format!("this id belongs to {}, not to {}", state.name, subject.name());
+            return Err(AuthError::Failed(text));
+        }
+        let fresher = match state.phase {
+            Phase::Valid if same => subject.freshness().beats(&state.freshness),
+            // The credentials of two persons are not older or newer than one another.
+            Phase::Valid => subject.freshness().was_asked_after(&state.freshness),
+            Phase::Expired => true,
+            Phase::Revoked(before) if same && subject.made_at() < before => {
+                return Err(AuthError::Expired(REVOKED.to_owned()));
+            }
+            Phase::Revoked(_) => true,
+            Phase::Closed => {
+                return Err(AuthError::Required(druse_protocol::compat::USER_NOT_FOUND.to_owned()));
+            }
+        };
+        if !fresher {
+            return Ok(Rebound::Stale);
+        }
+        self.replace(&mut state, subject);
+        Ok(Rebound::Replaced)
+    }
+
+    /// The last id is gone: nobody comes back.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        self.clear(&mut state, Phase::Closed);
+    }
+
+    /// Whether the cell's login has ended and nobody else but its id keeps it.
+    pub(super) fn is_over(&self, now: Micros) -> bool {
+        !self.is_live(now)
+    }
+
+    fn replace(self: &Arc<Self>, state: &mut CellState, subject: &Arc<Subject>) {
+        if state.phase != Phase::Valid {
+            self.context.metrics.logins_live.inc();
+        }
+        state.phase = Phase::Valid;
+        if &*state.name != subject.name() {
+            state.name = subject.name().into();
+        }
+        state.freshness = subject.freshness();
+        let end = subject.deadline();
+        let before = std::mem::replace(&mut state.timer, end);
+        // The subject first: who sees the new end sees the new subject, too.
+        self.subject.store(Some(Arc::clone(subject)));
+        self.deadline.store(end.0, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::Release);
+        self.context.deadlines.set(self, before, end);
+    }
+
+    fn expire(&self, state: &mut CellState, phase: Phase, now: Micros) {
+        if state.phase == Phase::Valid {
+            audit::expiry(&state.name, state.timer.min(now));
+            self.context.metrics.expiries.inc();
+        }
+        self.clear(state, phase);
+    }
+
+    /// Takes the login out. The end first, so that nothing begins under a subject that is about to go.
+    fn clear(&self, state: &mut CellState, phase: Phase) {
+        self.deadline.store(i64::MIN, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::Release);
+        self.subject.store(None);
+        if state.phase == Phase::Valid {
+            self.context.metrics.logins_live.dec();
+        }
+        state.phase = phase;
+        self.context.deadlines.remove(state.timer, self.serial);
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        if state.phase == Phase::Valid {
+            self.context.metrics.logins_live.dec();
+        }
+        self.context.deadlines.remove(state.timer, self.serial);
+    }
+}
