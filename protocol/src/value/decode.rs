@@ -70,7 +70,8 @@ fn whole<'a>(begin: &Reader<'a>, reader: &mut Reader<'a>, depth: usize) -> Resul
     Ok(begin.rest().get(..begin.remaining() - reader.remaining()).unwrap_or_default())
 }
 
-fn body(code: DsCode, reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
+/// Reads what follows a code.
+pub(super) fn body(code: DsCode, reader: &mut Reader<'_>, depth: usize) -> Result<Value> {
     use DsCode as C;
     Ok(match code {
         C::ArrayList => list(ListKind::ArrayList, reader, depth)?,

@@ -17,8 +17,8 @@
 //! | Java-serialized objects | only simple ones, with primitive and String fields |
 //! | arrays | Java compares their identity, so they are useless as keys anyway |
 //!
-//! Keys of the lower half work as long as one client writes them always alike. Looking into
-//! them would cost a walk for every operation.
+//! Keys of the lower half work as long as one client writes them always alike. Whole values are compared by
+//! [`super::equality`], which does look into them; keys are not, since hashing one would cost a walk for every operation.
 
 use std::borrow::Cow;
 

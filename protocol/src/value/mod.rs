@@ -8,7 +8,10 @@
 //! |---|---|---|
 //! | [`skip`] | get past an object | its length |
 //! | [`key`] | index by a key | bytes that are equal for equal keys |
+//! | [`equality`] | compare and set | yes or no |
+//! | [`pdx`] | PDX types, objects and single fields | [`pdx::PdxType`], a field's bytes |
 //! | [`Value`] | see and build whole values | a tree |
+//! | [`typed`] | Rust types as values | `String`, `i32`, `Vec<T>`, ... |
 //! | [`java_stream`] | what Java serialized by itself | its objects |
 
 mod class_name;
@@ -16,13 +19,16 @@ mod code;
 mod decode;
 mod display;
 mod encode;
+pub mod equality;
 mod fixed;
 pub mod java_stream;
 pub mod key;
+pub mod pdx;
 pub mod skip;
 mod string;
 #[cfg(test)]
 mod tests;
+pub mod typed;
 
 use std::net::IpAddr;
 
@@ -40,7 +46,7 @@ pub const MAX_DEPTH: usize = 128;
 ///
 /// [`Value::decode`] and [`Value::encode`] are each other's inverse for everything that a Geode client writes. What is lost:
 /// null arrays and collections become [`Value::Null`], as Java reads them; strings and numbers come out in the form that
-/// Java writes. Equality is that of the Rust data, not Java's.
+/// Java writes. Equality is that of the Rust data; for Java's, see [`equality`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -86,7 +92,7 @@ pub enum Value {
     Booleans(Vec<bool>),
     /// `char[]`.
     Characters(Vec<u16>),
-    /// `byte[]`. As the value of an entry it travels bare, without code.
+    /// `byte[]`. As the value of an entry it travels bare, without code: see [`typed`].
     Bytes(Vec<u8>),
     /// `short[]`.
     Shorts(Vec<i16>),

@@ -51,7 +51,7 @@ pub(super) fn object(reader: &mut Reader<'_>, depth: usize) -> Result<()> {
 }
 
 /// Moves behind what follows a code.
-fn body(code: DsCode, reader: &mut Reader<'_>, depth: usize) -> Result<()> {
+pub(super) fn body(code: DsCode, reader: &mut Reader<'_>, depth: usize) -> Result<()> {
     use DsCode as C;
     match code {
         C::BooleanType | C::CharacterType | C::ByteType | C::ShortType | C::IntegerType => Ok(()),
