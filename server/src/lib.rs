@@ -17,12 +17,16 @@ pub mod engine;
 pub mod metrics;
 pub mod region;
 
+pub use embed::RegionHandle;
+
 mod acceptor;
 mod clients;
 mod connection;
+mod embed;
 mod locator;
 mod memory;
 mod probe;
+mod refusal;
 mod seam;
 pub mod security;
 mod shutdown;
