@@ -10,6 +10,8 @@ pub mod envelope;
 pub mod event_id;
 pub mod exception;
 pub mod function_attributes;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod get;
 pub mod get_all;
 pub mod get_entry;
