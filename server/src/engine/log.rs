@@ -28,7 +28,7 @@ pub struct Retention {
 impl Default for Retention {
     /// Thrice what a feed's shard may be behind before writers wait for it (10 000), within the memory of an idle node.
     fn default() -> Self {
-        Self { changes: 32_768, bytes: 16 << 20 }
+        Self { changes: 30_000, bytes: 16 << 20 }
     }
 }
 

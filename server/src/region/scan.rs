@@ -6,7 +6,7 @@ use super::Region;
 use crate::engine::{Record, ScanPosition};
 
 /// A walk over the entries of a region. An entry whose key exists from the first step to the last is given exactly once;
-/// keys that come or go meanwhile may be given or not. It holds pointers to one shard's records: 1/256 of the region.
+/// keys that come or go meanwhile may be given or not. It holds pointers to one shard's records: a few thousandths of the region.
 #[derive(Debug)]
 pub struct Scan {
     region: Arc<Region>,

@@ -11,7 +11,7 @@ use delayed::DelayedEngine;
 
 use super::*;
 
-pub(crate) const BOUNDS: TombstoneBounds = TombstoneBounds { count: 256 * 3, age: Duration::from_secs(60) };
+pub(crate) const BOUNDS: TombstoneBounds = TombstoneBounds { count: 320 * 3, age: Duration::from_secs(60) };
 pub(crate) const RETENTION: Retention = Retention { changes: 10, bytes: 1 << 20 };
 
 pub(crate) fn memory(retention: Retention) -> MemoryEngine {
