@@ -32,8 +32,12 @@ fn main() {
         let event = Some(EventNumber { thread: 1, sequence });
         let origin = EventOrigin { member: member.clone(), event, retry: false };
         let key = key(i);
-        let put =
-            Mutation::Put { key: &key, value: Value::Bytes(&value), condition: Condition::None, callback: None };
+        let put = Mutation::Put {
+            key: &key,
+            value: Value::Bytes(&value),
+            condition: Condition::None,
+            callback: None,
+        };
         let Outcome::Ready(answer) = region.mutate(&origin, put, Micros(1)) else { panic!("waits") };
         answer.unwrap();
     };

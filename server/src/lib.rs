@@ -15,6 +15,7 @@ pub mod audit;
 pub mod config;
 pub mod engine;
 pub mod metrics;
+pub mod pdx;
 pub mod region;
 
 pub use embed::RegionHandle;

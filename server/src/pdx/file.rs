@@ -75,7 +75,8 @@ impl RegistryFile {
         load: impl FnMut(Kind, i32, &[u8]) -> bool,
     ) -> Result<(Self, Option<Tail>), RegistryFileError> {
         let io = |source| RegistryFileError::Io { path: path.to_owned(), source };
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => RegistryFileError::InUse { path: path.to_owned() },
             TryLockError::Error(source) => io(source),
@@ -88,8 +89,9 @@ impl RegistryFile {
             registry.begin(path).map_err(io)?;
             return Ok((registry, None));
         }
-        let entries =
-            content.strip_prefix(MAGIC).ok_or_else(|| RegistryFileError::Foreign { path: path.to_owned() })?;
+        let entries = content
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| RegistryFileError::Foreign { path: path.to_owned() })?;
         let sound = MAGIC.len() + load_entries(entries, load);
         let tail = registry.cut(path, &content, sound).map_err(io)?;
         Ok((registry, tail))
@@ -215,8 +217,11 @@ mod tests {
     }
 
     fn sample(path: &Path) -> Entries {
-        let entries =
-            vec![(Kind::Type, 1, b"one".to_vec()), (Kind::Enum, -2, b"".to_vec()), (Kind::Type, 3, vec![0xFF; 300])];
+        let entries = vec![
+            (Kind::Type, 1, b"one".to_vec()),
+            (Kind::Enum, -2, b"".to_vec()),
+            (Kind::Type, 3, vec![0xFF; 300]),
+        ];
         let (mut file, tail, loaded) = open(path).unwrap();
         assert!(tail.is_none() && loaded.is_empty());
         for (kind, id, encoded) in &entries {
@@ -240,7 +245,12 @@ mod tests {
         let path = directory.path().join("registry");
         let entries = sample(&path);
         let content = std::fs::read(&path).unwrap();
-        let ends = [MAGIC.len(), MAGIC.len() + HEAD + FIXED + 3, MAGIC.len() + 2 * (HEAD + FIXED) + 3, content.len()];
+        let ends = [
+            MAGIC.len(),
+            MAGIC.len() + HEAD + FIXED + 3,
+            MAGIC.len() + 2 * (HEAD + FIXED) + 3,
+            content.len(),
+        ];
         for cut in 0..content.len() {
             std::fs::write(&path, &content[..cut]).unwrap();
             let whole = ends.iter().filter(|end| **end <= cut).count().saturating_sub(1);

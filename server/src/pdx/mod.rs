@@ -16,12 +16,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use druse_protocol::value::equality::equals;
 use druse_protocol::value::pdx::{EnumInfo, PdxType, PdxTypes, next_id};
 use file::{Kind, RegistryFile};
 pub use file::{RegistryFileError, Tail};
 use parking_lot::{Mutex, RwLock};
 
 use crate::engine::Outcome;
+use crate::region::SameObject;
 
 /// How much is taken from clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +153,19 @@ impl PdxRegistry {
         self.known.read().enums.all()
     }
 
-    fn register<T: Registrable>(self: &Arc<Self>, thing: T, id: Option<i32>) -> Outcome<Result<i32, PdxError>> {
+    /// Compares serialized values as Java would, PDX objects by the types known here: for
+    /// [`RegionRegistry::new`](crate::region::RegionRegistry::new).
+    #[must_use]
+    pub fn same_object(self: &Arc<Self>) -> Arc<SameObject> {
+        let registry = Arc::clone(self);
+        Arc::new(move |one: &[u8], other: &[u8]| equals(one, other, &*registry))
+    }
+
+    fn register<T: Registrable>(
+        self: &Arc<Self>,
+        thing: T,
+        id: Option<i32>,
+    ) -> Outcome<Result<i32, PdxError>> {
         match self.known.read().settle(&thing, id, self.bounds) {
             Ok(Settled::Known(id)) => return Outcome::Ready(Ok(id)),
             Err(error) => return Outcome::Ready(Err(error)),
@@ -215,7 +229,12 @@ enum Settled {
 
 impl Known {
     /// Finds the number of `thing`: the one it has, the one that is asked for, or the first free one from its content on.
-    fn settle<T: Registrable>(&self, thing: &T, id: Option<i32>, bounds: PdxBounds) -> Result<Settled, PdxError> {
+    fn settle<T: Registrable>(
+        &self,
+        thing: &T,
+        id: Option<i32>,
+        bounds: PdxBounds,
+    ) -> Result<Settled, PdxError> {
         let table = T::table(self);
         let free = match id {
             Some(0) => return Err(PdxError::NoId),
@@ -239,12 +258,10 @@ impl Known {
     /// Takes an entry of the file; false if it is none.
     fn load(&mut self, kind: Kind, id: i32, encoded: &[u8]) -> bool {
         let fits = match kind {
-            Kind::Type => {
-                PdxType::decode(encoded).is_ok_and(|thing| self.types.insert(id, thing, encoded.to_vec().into()))
-            }
-            Kind::Enum => {
-                EnumInfo::decode(encoded).is_ok_and(|thing| self.enums.insert(id, thing, encoded.to_vec().into()))
-            }
+            Kind::Type => PdxType::decode(encoded)
+                .is_ok_and(|thing| self.types.insert(id, thing, encoded.to_vec().into())),
+            Kind::Enum => EnumInfo::decode(encoded)
+                .is_ok_and(|thing| self.enums.insert(id, thing, encoded.to_vec().into())),
         };
         self.bytes += if fits { encoded.len() } else { 0 };
         fits

@@ -169,3 +169,22 @@ async fn many_who_register_one_type_get_one_id_and_one_entry() {
     .unwrap();
     assert_eq!(entries, 1);
 }
+
+#[test]
+fn pdx_values_are_compared_through_their_types() {
+    use druse_protocol::value::Value;
+    use druse_protocol::value::pdx::PdxWriter;
+    let registry = in_memory();
+    let person = |number: i32, name: &str| {
+        let writer = PdxWriter::new("a.Person", false)
+            .identity_field("number", PdxFieldType::Int, &Value::Integer(number))
+            .and_then(|writer| writer.field("name", PdxFieldType::String, &Value::String(name.into())));
+        let (pdx_type, data) = writer.unwrap().finish();
+        let id = now(registry.id_for_type(pdx_type)).unwrap();
+        let length = i32::try_from(data.len()).unwrap();
+        [&[0x5D][..], &length.to_be_bytes(), &id.to_be_bytes(), &data].concat()
+    };
+    let same = registry.same_object();
+    assert!(same(&person(1, "Ann"), &person(1, "Bob")), "the identity field alone counts");
+    assert!(!same(&person(1, "Ann"), &person(2, "Ann")));
+}
