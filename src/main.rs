@@ -1,3 +1,11 @@
-//! The `druse` command.
+//! The `druse` command: a node, a demonstration, and a small client.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}
