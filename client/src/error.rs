@@ -95,3 +95,187 @@ pub enum ConnectError {
     #[error("the client is closed")]
     Closed,
 }
+
+/// An exception that a server has answered with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{class}{}{}", if .message.is_some() { ": " } else { "" }, .message.as_deref().unwrap_or_default())]
+pub struct ServerException {
+    /// The Java class, without its package.
+    pub class: String,
+    /// Its message.
+    pub message: Option<String>,
+    /// What caused it there.
+    #[source]
+    pub cause: Option<Box<Self>>,
+}
+
+/// Why a login on a server did not come about.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// The server refused the credentials.
+    #[error("{server} refused the credentials of {user}")]
+    Refused {
+        /// The user, for people.
+        user: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// What the server said.
+        #[source]
+        source: Arc<ServerException>,
+    },
+    /// No connection for it.
+    #[error(transparent)]
+    Connect(ConnectError),
+    /// The connection broke under it.
+    #[error("the login of {user} on {server} was cut off")]
+    Connection {
+        /// The user, for people.
+        user: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// How.
+        #[source]
+        source: ConnectionError,
+    },
+    /// The server did not answer in time.
+    #[error("{server} did not answer the login of {user} within {limit:?}")]
+    Timeout {
+        /// The user, for people.
+        user: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// The limit that it met.
+        limit: std::time::Duration,
+    },
+    /// The server answered with something that is no answer to a login.
+    #[error("{server} answered the login of {user} with something else")]
+    Malformed {
+        /// The user, for people.
+        user: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// What is wrong with it.
+        #[source]
+        source: DecodeError,
+    },
+    /// The client is closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl LoginError {
+    /// Whether the server has judged the credentials, so that others might do.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if crate::operation::is_authentication(source))
+    }
+
+    /// Whether the same login may work on another connection or server.
+    #[must_use]
+    pub const fn is_transport(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Connection { .. } | Self::Timeout { .. })
+    }
+}
+
+/// Why an operation failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no credential for the user.
+    #[error("no credential for the operation")]
+    Credential(#[source] crate::auth::GateError),
+    /// The login was refused.
+    #[error("not logged in")]
+    Login(#[source] LoginError),
+    /// The login ran out, was renewed once, and is still not good enough.
+    #[error("the login of {user} on {server} is still refused after it has been renewed")]
+    Expired {
+        /// The user, for people.
+        user: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// What the server said the second time.
+        #[source]
+        source: Arc<ServerException>,
+    },
+    /// The user may not do this.
+    #[error("not authorized")]
+    NotAuthorized(#[source] Arc<ServerException>),
+    /// The server has no such region.
+    #[error("{server} has no region {region}")]
+    RegionNotFound {
+        /// The region's path.
+        region: String,
+        /// The server, as `host:port`.
+        server: String,
+    },
+    /// The server refused the operation for another reason.
+    #[error("the server refused the operation")]
+    Server(#[source] Arc<ServerException>),
+    /// No server could be reached.
+    #[error("no server could be reached")]
+    NoServer(#[source] Arc<Error>),
+    /// No connection to a server.
+    #[error(transparent)]
+    Connect(ConnectError),
+    /// The connection broke after the request had been sent, and the operation cannot be repeated safely: it may have
+    /// been carried out or not.
+    #[error("the connection broke and the operation may have been carried out")]
+    InDoubt(#[source] ConnectionError),
+    /// The connection broke; nothing has been carried out, or it was only a question.
+    #[error("the connection broke")]
+    Connection(#[source] ConnectionError),
+    /// No answer in time. A mutation may have been carried out.
+    #[error("no answer from {server} within {limit:?}")]
+    Timeout {
+        /// The server, as `host:port`.
+        server: String,
+        /// The limit that it met.
+        limit: std::time::Duration,
+    },
+    /// The server answered with something else than a reply to the operation.
+    #[error("malformed reply")]
+    Malformed(#[source] DecodeError),
+    /// A value is not of the type that the caller wants.
+    #[error("{what}: {problem}")]
+    Conversion {
+        /// Key or value.
+        what: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The locators know no server.
+    #[error("{0}")]
+    Locator(String),
+    /// The client was set up in a way that cannot work.
+    #[error("{0}")]
+    Configuration(String),
+    /// The client is closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same operation may work later without anybody doing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Credential(error) => error.is_retryable(),
+            Self::Login(error) => error.is_transport(),
+            Self::NoServer(_) | Self::Connect(_) | Self::Connection(_) | Self::Timeout { .. } | Self::Locator(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether somebody has to provide another credential.
+    #[must_use]
+    pub fn needs_reauthentication(&self) -> bool {
+        match self {
+            Self::Expired { .. } => true,
+            Self::Login(error) => error.is_refusal(),
+            Self::Credential(error) => !error.is_retryable(),
+            _ => false,
+        }
+    }
+}

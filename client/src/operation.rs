@@ -1,0 +1,299 @@
+//! Carrying an operation out: a server, a login, a connection; once more after an expiry, and after a broken connection
+//! as far as nothing is applied twice.
+//!
+//! ```text
+//!  ┌─► pick a server ─► login there ─► send ─┬─ answer ─────────────► done
+//!  │                        ▲                ├─ expired, first time ─► gate: newer credential ─┐
+//!  │                        └────────────────┼──────────────────────────────────────────────────┘
+//!  │                                         ├─ expired, second time ► surfaces
+//!  └── another, retry mark, same event id ◄──┴─ connection lost (if that is safe)
+//! ```
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use druse_protocol::codec::MessageType;
+use druse_protocol::message::envelope::Envelope;
+use druse_protocol::time::Micros;
+use tracing::{debug, info};
+
+use crate::auth::state::Want;
+use crate::auth::{Generation, LoginTicket};
+use crate::client::Core;
+use crate::connection::{Reply, Request};
+use crate::endpoint::Endpoint;
+use crate::error::{ConnectError, ConnectionError, Error, LoginError, ServerException};
+use crate::user::User;
+use crate::wire;
+
+/// How an operation may be repeated when its connection is lost after it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It changes nothing, or the server recognises it by its event id.
+    Safe,
+    /// It may be applied twice: never.
+    Never,
+}
+
+/// An operation that can be encoded as often as it takes.
+pub(crate) struct Operation<'a> {
+    pub(crate) kind: MessageType,
+    pub(crate) region: &'a str,
+    pub(crate) repeat: Repeat,
+    pub(crate) encode: &'a (dyn Fn(&mut Vec<u8>, &Envelope) + Send + Sync),
+}
+
+/// The state of one operation between attempts.
+struct Progress {
+    deadline: Micros,
+    /// The newest credential when the operation began. One that came later was fetched for it: if that is refused
+    /// too, asking again would not help.
+    known: Generation,
+    refused: Option<LoginTicket>,
+    renewed: bool,
+    logged_in_again: bool,
+    maybe_applied: bool,
+    attempts: usize,
+}
+
+enum Attempt {
+    Done(Reply),
+    /// Not accepted; the login has been renewed, the same server is to be asked again.
+    Again,
+    /// The connection or the server was lost.
+    Lost(Error),
+}
+
+impl Core {
+    /// Carries out `operation` for `user`.
+    pub(crate) async fn execute(&self, user: &Arc<User>, operation: &Operation<'_>) -> Result<Reply, Error> {
+        let mut progress = Progress {
+            deadline: self.runtime.now() + self.config.operation_timeout,
+            known: user.generation(),
+            refused: None,
+            renewed: false,
+            logged_in_again: false,
+            maybe_applied: false,
+            attempts: 0,
+        };
+        let mut excluded = Vec::new();
+        loop {
+            let endpoint = self.servers.pick(&excluded).await?;
+            let lost = loop {
+                match self.attempt(user, &endpoint, operation, &mut progress).await? {
+                    Attempt::Done(reply) => return Ok(reply),
+                    Attempt::Again => {}
+                    Attempt::Lost(error) => break error,
+                }
+            };
+            debug!(server = %endpoint.server(), error = %lost, "attempt lost");
+            progress.attempts += 1;
+            let may_repeat = operation.repeat == Repeat::Safe || !progress.maybe_applied;
+            if !may_repeat || progress.attempts > self.config.retry_attempts {
+                return Err(lost);
+            }
+            if self.runtime.now() >= progress.deadline {
+                return Err(lost);
+            }
+            self.servers.failed(endpoint.server());
+            excluded.push(endpoint.server().clone());
+        }
+    }
+
+    async fn attempt(
+        &self,
+        user: &Arc<User>,
+        endpoint: &Arc<Endpoint>,
+        operation: &Operation<'_>,
+        progress: &mut Progress,
+    ) -> Result<Attempt, Error> {
+        let ticket = match self.log_in(user, endpoint, progress).await {
+            Ok(ticket) => ticket,
+            Err(Error::Login(error)) if error.is_transport() => return Ok(Attempt::Lost(Error::Login(error))),
+            Err(error) => return Err(error),
+        };
+        let reply = match self.send(endpoint, operation, ticket, progress).await {
+            Ok(reply) => reply,
+            Err(error) => return self.lost(user, endpoint, operation, progress, ticket, error),
+        };
+        let Some(exception) = wire::exception(&reply).map_err(Error::Malformed)? else {
+            return Ok(Attempt::Done(reply));
+        };
+        match (Refusal::of(&exception), ticket) {
+            (Some(refusal), Some(ticket)) => self.refused(user, endpoint, progress, ticket, refusal, exception).await,
+            (Some(_), None) => {
+                Err(Error::Login(LoginError::Refused {
+                    user: user.shown(),
+                    server: endpoint.server().to_string(),
+                    source: Arc::new(exception),
+                }))
+            }
+            (None, _) => Err(server_error(exception, operation, endpoint)),
+        }
+    }
+
+    /// A login on this server that has not been refused yet; `None` if the client shows no credentials.
+    async fn log_in(
+        &self,
+        user: &Arc<User>,
+        endpoint: &Arc<Endpoint>,
+        progress: &mut Progress,
+    ) -> Result<Option<LoginTicket>, Error> {
+        let Some(gate) = &user.gate else { return Ok(None) };
+        let server = endpoint.server().to_string();
+        loop {
+            let issued = gate.credential(Want::Live, &server, progress.deadline).await.map_err(Error::Credential)?;
+            let outcome = self.login(user, endpoint, &issued, progress.refused).await;
+            match outcome {
+                Ok(ticket) => return Ok(ticket),
+                Err(error) if error.is_refusal() => {
+                    let fetched_for_us = issued.generation > progress.known || progress.renewed;
+                    gate.invalidate(issued.generation);
+                    if fetched_for_us {
+                        return Err(Error::Login(error));
+                    }
+                    progress.renewed = true;
+                }
+                Err(error) => return Err(Error::Login(error)),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        operation: &Operation<'_>,
+        ticket: Option<LoginTicket>,
+        progress: &mut Progress,
+    ) -> Result<Reply, Error> {
+        let limit = self.config.read_timeout;
+        let timeout = || Error::Timeout { server: endpoint.server().to_string(), limit };
+        let until = (self.runtime.now() + limit).min(progress.deadline);
+        let checkout = tokio::select! {
+            biased;
+            checkout = endpoint.checkout(false) => checkout.map_err(connect_error)?,
+            () = self.runtime.sleep_until(until) => return Err(timeout()),
+        };
+        let id = ticket.filter(|_| !operation.kind.is_internal()).map(|ticket| ticket.unique_id);
+        let envelope = Envelope {
+            tx_id: druse_protocol::codec::NO_TRANSACTION,
+            retry: progress.maybe_applied,
+            security: id.map(|id| (0, Some(id))),
+        };
+        let mut bytes = Vec::with_capacity(128);
+        (operation.encode)(&mut bytes, &envelope);
+        let request = Request { bytes: Bytes::from(bytes), kind: operation.kind, secured: id.is_some() };
+        tokio::select! {
+            biased;
+            reply = checkout.connection().call(request) => reply.map_err(|error| {
+                progress.maybe_applied |= error.may_have_been_sent();
+                Error::Connection(error)
+            }),
+            () = self.runtime.sleep_until(until) => {
+                progress.maybe_applied = true;
+                // Whatever holds the answer up holds up everything behind it.
+                checkout.connection().close();
+                Err(timeout())
+            }
+        }
+    }
+
+    /// What becomes of an attempt whose connection was lost.
+    fn lost(
+        &self,
+        user: &Arc<User>,
+        endpoint: &Arc<Endpoint>,
+        operation: &Operation<'_>,
+        progress: &Progress,
+        ticket: Option<LoginTicket>,
+        error: Error,
+    ) -> Result<Attempt, Error> {
+        if let (Error::Connection(cause), Some(ticket)) = (&error, ticket)
+            && cause.may_have_been_sent()
+        {
+            // A Geode server closes the connection without a word when it does not know an id any more.
+            user.forget(endpoint, ticket);
+        }
+        Ok(Attempt::Lost(match error {
+            Error::Connection(cause) if progress.maybe_applied && operation.repeat == Repeat::Never => {
+                Error::InDoubt(cause)
+            }
+            error => error,
+        }))
+    }
+
+    /// A server does not accept the login any more: renew it once.
+    async fn refused(
+        &self,
+        user: &Arc<User>,
+        endpoint: &Arc<Endpoint>,
+        progress: &mut Progress,
+        ticket: LoginTicket,
+        refusal: Refusal,
+        exception: ServerException,
+    ) -> Result<Attempt, Error> {
+        let server = endpoint.server().to_string();
+        progress.refused = Some(ticket);
+        if refusal == Refusal::UnknownId && !progress.logged_in_again {
+            // The credential may be as good as ever: the server has been restarted, or has dropped us.
+            progress.logged_in_again = true;
+            return Ok(Attempt::Again);
+        }
+        let Some(gate) = &user.gate else { return Ok(Attempt::Again) };
+        if progress.renewed {
+            gate.invalidate(ticket.generation);
+            return Err(Error::Expired { user: user.shown(), server, source: Arc::new(exception) });
+        }
+        progress.renewed = true;
+        info!(user = %user.shown(), %server, generation = %ticket.generation, "login expired, renewing");
+        gate.credential(Want::NewerThan(ticket.generation), &server, progress.deadline)
+            .await
+            .map_err(Error::Credential)?;
+        Ok(Attempt::Again)
+    }
+}
+
+/// How a server says that a login is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Expired,
+    UnknownId,
+}
+
+impl Refusal {
+    /// Looks at the exception and, as Java clients do, at its direct cause.
+    pub(crate) fn of(exception: &ServerException) -> Option<Self> {
+        std::iter::once(exception).chain(exception.cause.as_deref()).find_map(|exception| {
+            match exception.class.as_str() {
+                "AuthenticationExpiredException" => Some(Self::Expired),
+                "AuthenticationRequiredException" => Some(Self::UnknownId),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// Whether a server has judged credentials with this.
+pub(crate) fn is_authentication(exception: &ServerException) -> bool {
+    matches!(
+        exception.class.as_str(),
+        "AuthenticationExpiredException" | "AuthenticationFailedException" | "AuthenticationRequiredException"
+    )
+}
+
+fn server_error(exception: ServerException, operation: &Operation<'_>, endpoint: &Endpoint) -> Error {
+    match exception.class.as_str() {
+        "NotAuthorizedException" => Error::NotAuthorized(Arc::new(exception)),
+        "RegionDestroyedException" => {
+            Error::RegionNotFound { region: operation.region.to_owned(), server: endpoint.server().to_string() }
+        }
+        _ => Error::Server(Arc::new(exception)),
+    }
+}
+
+fn connect_error(error: ConnectError) -> Error {
+    match error {
+        ConnectError::Closed => Error::Closed,
+        error => Error::Connect(error),
+    }
+}

@@ -1,0 +1,130 @@
+//! One user of a client: a gate, and a login on each server.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use druse_protocol::time::Micros;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Gate, Generation, Issued, LoginCell, LoginTicket};
+use crate::client::Core;
+use crate::connection::Request;
+use crate::endpoint::{Endpoint, ServerLocation};
+use crate::error::LoginError;
+use crate::runtime::Runtime;
+use crate::wire;
+
+/// A user's credentials and logins.
+pub(crate) struct User {
+    name: String,
+    pub(crate) gate: Option<Arc<Gate>>,
+    cells: DashMap<ServerLocation, Arc<ServerLogin>>,
+    runtime: Arc<dyn Runtime>,
+    closing: CancellationToken,
+}
+
+/// The login on one server, and the life of the server's memory that it belongs to.
+struct ServerLogin {
+    epoch: u64,
+    cell: LoginCell<LoginError>,
+}
+
+impl User {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        gate: Option<Gate>,
+        runtime: Arc<dyn Runtime>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { name: name.into(), gate: gate.map(Arc::new), cells: DashMap::new(), runtime, closing }
+    }
+
+    /// The user for people.
+    pub(crate) fn shown(&self) -> String {
+        if self.name.is_empty() { "the client".to_owned() } else { format!("user {:?}", self.name) }
+    }
+
+    /// The newest credential.
+    pub(crate) fn generation(&self) -> Generation {
+        let held = self.gate.as_ref().and_then(|gate| gate.held());
+        held.map_or(Generation::NONE, |issued| issued.generation)
+    }
+
+    /// A login has turned out not to be known any more.
+    pub(crate) fn forget(&self, endpoint: &Endpoint, ticket: LoginTicket) {
+        self.cells.remove_if(endpoint.server(), |_, login| login.cell.ticket() == Some(ticket));
+    }
+
+    /// The logins that exist, for saying goodbye to them.
+    pub(crate) fn tickets(&self) -> Vec<(ServerLocation, LoginTicket)> {
+        let ticket = |entry: dashmap::mapref::multiple::RefMulti<'_, ServerLocation, Arc<ServerLogin>>| {
+            Some((entry.key().clone(), entry.value().cell.ticket()?))
+        };
+        self.cells.iter().filter_map(ticket).collect()
+    }
+
+    fn login_on(&self, endpoint: &Endpoint) -> Arc<ServerLogin> {
+        let epoch = endpoint.epoch();
+        let mut entry = self.cells.entry(endpoint.server().clone()).or_insert_with(|| self.new_login(epoch));
+        // All connections have been lost since: the server has forgotten the id, or is another one by now.
+        if entry.epoch != epoch {
+            *entry = self.new_login(epoch);
+        }
+        Arc::clone(&entry)
+    }
+
+    fn new_login(&self, epoch: u64) -> Arc<ServerLogin> {
+        let cell = LoginCell::new(Arc::clone(&self.runtime), self.closing.child_token());
+        Arc::new(ServerLogin { epoch, cell })
+    }
+}
+
+impl Core {
+    /// A login of `user` on a server with this credential or a newer one; `None` if the server asks for none.
+    pub(crate) async fn login(
+        &self,
+        user: &Arc<User>,
+        endpoint: &Arc<Endpoint>,
+        issued: &Arc<Issued>,
+        refused: Option<LoginTicket>,
+    ) -> Result<Option<LoginTicket>, LoginError> {
+        let login = user.login_on(endpoint);
+        let exchange = {
+            let (user, endpoint, issued) = (user.shown(), Arc::clone(endpoint), Arc::clone(issued));
+            let (limit, runtime) = (self.config.read_timeout, Arc::clone(&self.runtime));
+            move |id: Option<i64>| async move {
+                let until: Micros = runtime.now() + limit;
+                let server = endpoint.server().to_string();
+                tokio::select! {
+                    biased;
+                    outcome = exchange(&user, &endpoint, &issued, id) => outcome,
+                    () = runtime.sleep_until(until) => Err(LoginError::Timeout { user, server, limit }),
+                }
+            }
+        };
+        let ticket = login.cell.ensure(issued.generation, refused, LoginError::Closed, exchange).await?;
+        Ok((ticket.unique_id != wire::NO_SECURITY).then_some(ticket))
+    }
+}
+
+/// Sends message 77 over a connection that carries nothing else meanwhile.
+async fn exchange(user: &str, endpoint: &Endpoint, issued: &Issued, id: Option<i64>) -> Result<i64, LoginError> {
+    let server = || endpoint.server().to_string();
+    let checkout = endpoint.checkout(true).await.map_err(LoginError::Connect)?;
+    let (bytes, kind) = wire::login(&issued.credentials, id);
+    let request = Request { bytes, kind, secured: true };
+    let reply = checkout.connection().call(request).await.map_err(|source| LoginError::Connection {
+        user: user.to_owned(),
+        server: server(),
+        source,
+    })?;
+    let malformed = |source| LoginError::Malformed { user: user.to_owned(), server: server(), source };
+    match wire::exception(&reply).map_err(malformed)? {
+        Some(exception) => Err(LoginError::Refused {
+            user: user.to_owned(),
+            server: server(),
+            source: Arc::new(exception),
+        }),
+        None => wire::login_reply(&reply).map_err(malformed),
+    }
+}
