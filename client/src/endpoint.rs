@@ -255,12 +255,19 @@ impl Endpoint {
     /// Closes connections that nobody has used for a while, and finds one that could do with a sign of life.
     pub(crate) fn tidy(&self) -> Option<Checkout> {
         let now = self.runtime.now();
-        let mut inner = self.inner.lock();
+        let inner = self.inner.lock();
         for slot in &inner.slots {
             if slot.users == 0 && now.saturating_since(slot.idle_since) >= self.config.idle_timeout {
                 slot.connection.close();
             }
         }
+        drop(inner);
+        self.take_idle()
+    }
+
+    /// A connection that nobody uses, if there is one.
+    pub(crate) fn take_idle(&self) -> Option<Checkout> {
+        let mut inner = self.inner.lock();
         inner.slots.retain(|slot| !slot.connection.is_closed());
         let idle = inner.slots.iter_mut().find(|slot| slot.users == 0)?;
         idle.users = 1;
