@@ -1,0 +1,197 @@
+//! TCP, TLS and the handshake.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use druse_protocol::auth::BoxFuture;
+use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::connection::Stream;
+use crate::endpoint::{Connector, Opened, ServerLocation};
+use crate::error::{ConnectError, Error};
+use crate::wire;
+
+/// How to talk TLS.
+#[derive(Clone)]
+pub struct TlsSettings {
+    config: Arc<rustls::ClientConfig>,
+    server_name: Option<String>,
+}
+
+impl TlsSettings {
+    /// Trusts servers whose certificates are signed by one of those in a PEM file.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if the file holds no certificates.
+    pub fn trusting(ca_file: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::build(ca_file.as_ref(), None)
+    }
+
+    /// The same, and shows a certificate of its own; both files are PEM.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if a file does not hold what it should.
+    pub fn with_identity(
+        ca_file: impl AsRef<Path>,
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, Error> {
+        Self::build(ca_file.as_ref(), Some((certificate.as_ref(), key.as_ref())))
+    }
+
+    /// Expects the server's certificate to be for this name, whatever address it is reached at.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    fn build(ca_file: &Path, identity: Option<(&Path, &Path)>) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(ca_file)? {
+            roots.add(certificate).map_err(|error| wrong(ca_file, "holds an unusable certificate", &error))?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Configuration(format!("TLS cannot be set up: {error}")))?
+            .with_root_certificates(roots);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates(certificate)?;
+                let secret = PrivateKeyDer::from_pem_file(key)
+                    .map_err(|error| wrong(key, "holds no private key in PEM form", &error))?;
+                builder
+                    .with_client_auth_cert(chain, secret)
+                    .map_err(|error| wrong(certificate, "does not go with its key", &error))?
+            }
+        };
+        Ok(Self { config: Arc::new(config), server_name: None })
+    }
+
+    /// Wraps a stream to `server`.
+    pub(crate) async fn wrap(&self, stream: TcpStream, server: &ServerLocation) -> std::io::Result<impl Stream + use<>> {
+        let name = self.server_name.clone().unwrap_or_else(|| server.host.clone());
+        let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
+        TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await
+    }
+}
+
+impl std::fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsSettings").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| wrong(path, "cannot be read as PEM", &error))?;
+    if certificates.is_empty() {
+        return Err(Error::Configuration(format!("{} holds no certificate", path.display())));
+    }
+    Ok(certificates)
+}
+
+fn wrong(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::Configuration(format!("{} {what}: {error}", path.display()))
+}
+
+/// Opens connections over TCP.
+pub(crate) struct TcpConnector {
+    tls: Option<TlsSettings>,
+    allowed_hosts: Option<Vec<String>>,
+    timeout: Duration,
+    handshake: wire::ClientHello,
+}
+
+impl TcpConnector {
+    pub(crate) fn new(
+        tls: Option<&TlsSettings>,
+        secured: bool,
+        timeout: Duration,
+        allowed_hosts: Option<Vec<String>>,
+        handshake_timeout: Duration,
+    ) -> Self {
+        let handshake = wire::ClientHello::new(secured, handshake_timeout);
+        Self { tls: tls.cloned(), allowed_hosts, timeout, handshake }
+    }
+
+    async fn open(&self, server: &ServerLocation) -> Result<Opened, ConnectError> {
+        let shown = || server.to_string();
+        if self.allowed_hosts.as_ref().is_some_and(|allowed| !is_allowed(allowed, &server.host)) {
+            return Err(ConnectError::NotAllowed { server: shown() });
+        }
+        let stream = reach(server).await?;
+        match &self.tls {
+            None => self.shake_hands(Box::new(stream), server).await,
+            Some(tls) => {
+                let stream = tls
+                    .wrap(stream, server)
+                    .await
+                    .map_err(|error| ConnectError::Tls { server: shown(), source: Arc::new(error) })?;
+                self.shake_hands(Box::new(stream), server).await
+            }
+        }
+    }
+
+    async fn shake_hands(&self, mut stream: Box<dyn Stream>, server: &ServerLocation) -> Result<Opened, ConnectError> {
+        let pipelined = self.handshake.exchange(&mut stream, server).await?;
+        Ok(Opened { stream, pipelined })
+    }
+}
+
+impl Connector for TcpConnector {
+    fn connect<'a>(&'a self, server: &'a ServerLocation) -> BoxFuture<'a, Result<Opened, ConnectError>> {
+        Box::pin(async move {
+            tokio::time::timeout(self.timeout, self.open(server))
+                .await
+                .unwrap_or_else(|_| Err(ConnectError::Timeout { server: server.to_string(), limit: self.timeout }))
+        })
+    }
+}
+
+/// A TCP connection without delays for small frames.
+pub(crate) async fn reach(server: &ServerLocation) -> Result<TcpStream, ConnectError> {
+    let unreachable =
+        |source| ConnectError::Unreachable { server: server.to_string(), source: Arc::new(source) };
+    let stream = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(unreachable)?;
+    stream.set_nodelay(true).map_err(unreachable)?;
+    Ok(stream)
+}
+
+/// Whether `host` is among `allowed`: by its very text, or below a `*.suffix`.
+pub(crate) fn is_allowed(allowed: &[String], host: &str) -> bool {
+    allowed.iter().any(|pattern| match pattern.strip_prefix("*.") {
+        Some(suffix) => host
+            .len()
+            .checked_sub(suffix.len() + 1)
+            .is_some_and(|at| host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(&format!(".{suffix}")) && at > 0),
+        None => pattern.eq_ignore_ascii_case(host),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_host_or_one_below_a_suffix_is_allowed() {
+        let allowed = ["grid.example".to_owned(), "*.internal.example".to_owned()];
+        for host in ["grid.example", "GRID.example", "a.internal.example", "a.b.internal.example"] {
+            assert!(is_allowed(&allowed, host), "{host}");
+        }
+        for host in
+            ["", "example", "evil-grid.example", "grid.example.evil", "internal.example", ".internal.example", "evilinternal.example"]
+        {
+            assert!(!is_allowed(&allowed, host), "{host}");
+        }
+        assert!(!is_allowed(&[], "grid.example"));
+    }
+}
