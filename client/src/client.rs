@@ -176,15 +176,16 @@ impl ClientBuilder {
             Some(connector) => connector,
             None => {
                 let secured = self.multi_user || self.credentials.is_some() || self.provider.is_some();
-                let (tls, timeout) = (self.tls.as_ref(), self.config.connect_timeout);
-                Arc::new(TcpConnector::new(tls, secured, timeout, self.allowed_hosts.clone())?)
+                let (connect, read) = (self.config.connect_timeout, self.config.read_timeout);
+                let tls = self.tls.as_ref();
+                Arc::new(TcpConnector::new(tls, secured, connect, self.allowed_hosts.clone(), read)?)
             }
         };
         let source = if self.locators.is_empty() {
             Source::Fixed(self.servers)
         } else {
             let (tls, timeout) = (self.tls.as_ref(), self.config.connect_timeout);
-            Source::Locators(Box::new(Locators::new(self.locators, self.server_group, tls, timeout)?))
+            Source::Locators(Box::new(Locators::new(self.locators, self.server_group, tls, timeout)))
         };
         let new_endpoint = {
             let (pool, runtime, closing) = (self.config.pool.clone(), Arc::clone(&runtime), closing.clone());

@@ -117,10 +117,10 @@ impl TcpConnector {
         secured: bool,
         timeout: Duration,
         allowed_hosts: Option<Vec<String>>,
-        handshake_timeout: Duration,
-    ) -> Self {
-        let handshake = wire::ClientHello::new(secured, handshake_timeout);
-        Self { tls: tls.cloned(), allowed_hosts, timeout, handshake }
+        read_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let handshake = wire::ClientHello::new(secured, read_timeout).map_err(Error::Malformed)?;
+        Ok(Self { tls: tls.cloned(), allowed_hosts, timeout, handshake })
     }
 
     async fn open(&self, server: &ServerLocation) -> Result<Opened, ConnectError> {

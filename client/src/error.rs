@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use druse_protocol::DecodeError;
+use druse_protocol::message::exception::RemoteException as ServerException;
 
 /// What can happen to a connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -94,19 +95,6 @@ pub enum ConnectError {
     /// The client is closed.
     #[error("the client is closed")]
     Closed,
-}
-
-/// An exception that a server has answered with.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{class}{}{}", if .message.is_some() { ": " } else { "" }, .message.as_deref().unwrap_or_default())]
-pub struct ServerException {
-    /// The Java class, without its package.
-    pub class: String,
-    /// Its message.
-    pub message: Option<String>,
-    /// What caused it there.
-    #[source]
-    pub cause: Option<Box<Self>>,
 }
 
 /// Why a login on a server did not come about.

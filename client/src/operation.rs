@@ -12,7 +12,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use druse_protocol::auth::AuthError;
 use druse_protocol::codec::MessageType;
+use druse_protocol::compat;
+use druse_protocol::message::exception::{RemoteException as ServerException, ThrowableClass};
 use druse_protocol::message::envelope::Envelope;
 use druse_protocol::time::Micros;
 use tracing::{debug, info};
@@ -22,7 +25,7 @@ use crate::auth::{Generation, LoginTicket};
 use crate::client::Core;
 use crate::connection::{Reply, Request};
 use crate::endpoint::Endpoint;
-use crate::error::{ConnectError, ConnectionError, Error, LoginError, ServerException};
+use crate::error::{ConnectError, Error, LoginError};
 use crate::user::User;
 use crate::wire;
 
@@ -262,13 +265,11 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// Looks at the exception and, as Java clients do, at its direct cause.
-    pub(crate) fn of(exception: &ServerException) -> Option<Self> {
-        std::iter::once(exception).chain(exception.cause.as_deref()).find_map(|exception| {
-            match exception.class.as_str() {
-                "AuthenticationExpiredException" => Some(Self::Expired),
-                "AuthenticationRequiredException" => Some(Self::UnknownId),
-                _ => None,
-            }
+    fn of(exception: &ServerException) -> Option<Self> {
+        exception.chain().take(2).find_map(|exception| match compat::auth_error_of(exception) {
+            Some(AuthError::Expired(_)) => Some(Self::Expired),
+            Some(AuthError::Required(_)) => Some(Self::UnknownId),
+            _ => None,
         })
     }
 }
@@ -276,18 +277,18 @@ impl Refusal {
 /// Whether a server has judged credentials with this.
 pub(crate) fn is_authentication(exception: &ServerException) -> bool {
     matches!(
-        exception.class.as_str(),
-        "AuthenticationExpiredException" | "AuthenticationFailedException" | "AuthenticationRequiredException"
+        compat::auth_error_of(exception),
+        Some(AuthError::Expired(_) | AuthError::Failed(_) | AuthError::Required(_))
     )
 }
 
 fn server_error(exception: ServerException, operation: &Operation<'_>, endpoint: &Endpoint) -> Error {
-    match exception.class.as_str() {
-        "NotAuthorizedException" => Error::NotAuthorized(Arc::new(exception)),
-        "RegionDestroyedException" => {
-            Error::RegionNotFound { region: operation.region.to_owned(), server: endpoint.server().to_string() }
-        }
-        _ => Error::Server(Arc::new(exception)),
+    if exception.is_a(ThrowableClass::NotAuthorized) {
+        Error::NotAuthorized(Arc::new(exception))
+    } else if exception.is_a(ThrowableClass::RegionDestroyed) {
+        Error::RegionNotFound { region: operation.region.to_owned(), server: endpoint.server().to_string() }
+    } else {
+        Error::Server(Arc::new(exception))
     }
 }
 

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Gate, Generation, Issued, LoginCell, LoginTicket};
 use crate::client::Core;
-use crate::connection::Request;
 use crate::endpoint::{Endpoint, ServerLocation};
 use crate::error::LoginError;
 use crate::runtime::Runtime;
@@ -111,9 +110,7 @@ impl Core {
 async fn exchange(user: &str, endpoint: &Endpoint, issued: &Issued, id: Option<i64>) -> Result<i64, LoginError> {
     let server = || endpoint.server().to_string();
     let checkout = endpoint.checkout(true).await.map_err(LoginError::Connect)?;
-    let (bytes, kind) = wire::login(&issued.credentials, id);
-    let request = Request { bytes, kind, secured: true };
-    let reply = checkout.connection().call(request).await.map_err(|source| LoginError::Connection {
+    let reply = checkout.connection().call(wire::login(&issued.credentials, id)).await.map_err(|source| LoginError::Connection {
         user: user.to_owned(),
         server: server(),
         source,
