@@ -245,6 +245,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// What a server says of a single key in a bulk read.
+    pub(crate) fn of_entry(exception: ServerException) -> Self {
+        use druse_protocol::message::exception::ThrowableClass;
+        if exception.is_a(ThrowableClass::NotAuthorized) {
+            Self::NotAuthorized(Arc::new(exception))
+        } else {
+            Self::Server(Arc::new(exception))
+        }
+    }
+
+    /// Whether a request of the operation may still be on its way to a server.
+    pub(crate) const fn leaves_doubt(&self) -> bool {
+        matches!(
+            self,
+            Self::InDoubt(_) | Self::Connection(_) | Self::Timeout { .. } | Self::NoServer(_) | Self::Malformed(_) | Self::Closed
+        )
+    }
+
     /// Whether the same operation may work later without anybody doing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

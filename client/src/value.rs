@@ -1,0 +1,58 @@
+//! Keys and values on their way to the wire and back.
+
+use druse_protocol::message::value::ValueRef;
+use druse_protocol::value::Value;
+pub use druse_protocol::value::{FromValue, ToValue};
+
+use crate::error::Error;
+
+/// A value ready for a part of a message.
+#[derive(Debug, Clone)]
+pub(crate) enum Stored {
+    Null,
+    /// A Java `byte[]`, which travels bare.
+    Bytes(Vec<u8>),
+    Object(Vec<u8>),
+}
+
+impl Stored {
+    pub(crate) fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Bytes(bytes) => ValueRef::Bytes(bytes),
+            Self::Object(bytes) => ValueRef::Object(bytes),
+        }
+    }
+}
+
+/// A key, as one serialized object.
+pub(crate) fn encode_key<K: ToValue>(key: &K) -> Result<Vec<u8>, Error> {
+    match key.to_value() {
+        Value::Null => Err(Error::Conversion { what: "key", problem: "null is no key".to_owned() }),
+        key => Ok(key.to_bytes()),
+    }
+}
+
+pub(crate) fn decode_key<K: FromValue>(bytes: &[u8]) -> Result<K, Error> {
+    let value = Value::decode(bytes).map_err(Error::Malformed)?;
+    K::from_value(value).map_err(|error| Error::Conversion { what: "key", problem: error.to_string() })
+}
+
+pub(crate) fn encode<V: ToValue>(value: &V) -> Stored {
+    match value.to_value() {
+        Value::Null => Stored::Null,
+        Value::Bytes(bytes) => Stored::Bytes(bytes),
+        value => Stored::Object(value.to_bytes()),
+    }
+}
+
+/// `None` is no entry, or an entry without a value.
+pub(crate) fn decode<V: FromValue>(value: ValueRef<'_>) -> Result<Option<V>, Error> {
+    let value = match value {
+        ValueRef::Null => return Ok(None),
+        ValueRef::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Object(bytes) => Value::decode(bytes).map_err(Error::Malformed)?,
+    };
+    let converted = V::from_value(value);
+    converted.map(Some).map_err(|error| Error::Conversion { what: "value", problem: error.to_string() })
+}
