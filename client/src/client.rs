@@ -303,6 +303,12 @@ impl Client {
         self.core.0.owner.gate.clone()
     }
 
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.core.0.servers.endpoints().iter().map(|endpoint| endpoint.connections()).sum()
+    }
+
     /// Says goodbye to all servers and closes all connections. Operations under way end with an error.
     pub async fn close(&self) {
         let core = &self.core.0;

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf, Bytes, BytesMut};
 use druse_protocol::codec::{
@@ -62,15 +62,9 @@ struct Call {
 #[derive(Debug)]
 pub(crate) struct Connection {
     calls: mpsc::Sender<Call>,
-    state: Arc<State>,
+    closed: Arc<AtomicBool>,
     pipelined: bool,
     closing: CancellationToken,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    in_flight: AtomicUsize,
-    closed: AtomicBool,
 }
 
 impl Connection {
@@ -84,10 +78,10 @@ impl Connection {
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let depth = if pipelined { PIPELINE_DEPTH } else { 1 };
         let (calls, queue) = mpsc::channel(depth);
-        let state = Arc::new(State::default());
+        let closed = Arc::new(AtomicBool::new(false));
         let closing = closing.child_token();
         let connection =
-            Arc::new(Self { calls, state: Arc::clone(&state), pipelined, closing: closing.clone() });
+            Arc::new(Self { calls, closed: Arc::clone(&closed), pipelined, closing: closing.clone() });
         let task = Driver {
             stream,
             queue,
@@ -98,7 +92,7 @@ impl Connection {
             output: BytesMut::new(),
             connection_id: FIRST_CONNECTION_ID,
             scanned: 0,
-            state,
+            closed,
         };
         (connection, async move {
             task.run(closing).await;
@@ -109,7 +103,6 @@ impl Connection {
     /// Sends a request and waits for its reply. Dropping the future leaves the connection in step: the reply is read
     /// and thrown away.
     pub(crate) async fn call(&self, request: Request) -> Result<Reply, ConnectionError> {
-        let _turn = Turn::take(&self.state);
         let (answer, reply) = oneshot::channel();
         self.calls.send(Call { request, answer }).await.map_err(|_| ConnectionError::NotSent)?;
         reply.await.unwrap_or(Err(ConnectionError::Closed))
@@ -120,19 +113,14 @@ impl Connection {
         self.pipelined
     }
 
-    /// How many callers wait for replies.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.state.in_flight.load(Ordering::Relaxed)
-    }
-
     /// Whether the connection is of no more use.
     pub(crate) fn is_closed(&self) -> bool {
-        self.state.closed.load(Ordering::Acquire) || self.calls.is_closed()
+        self.closed.load(Ordering::Acquire) || self.calls.is_closed()
     }
 
     /// Ends the connection; callers under way get [`ConnectionError::Closed`].
     pub(crate) fn close(&self) {
-        self.state.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::Release);
         self.closing.cancel();
     }
 }
@@ -140,22 +128,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.closing.cancel();
-    }
-}
-
-/// Counts a caller in and out.
-struct Turn<'a>(&'a State);
-
-impl<'a> Turn<'a> {
-    fn take(state: &'a State) -> Self {
-        state.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(state)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -176,7 +148,7 @@ struct Driver<S> {
     connection_id: i64,
     /// How much of the chunked reply at the front of `input` has been seen to be whole chunks.
     scanned: usize,
-    state: Arc<State>,
+    closed: Arc<AtomicBool>,
 }
 
 enum Event {
@@ -192,7 +164,7 @@ impl<S: Stream> Driver<S> {
             () = closing.cancelled() => ConnectionError::Closed,
             error = self.drive() => error,
         };
-        self.state.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::Release);
         self.queue.close();
         // What was queued and never sent can safely go elsewhere; what was sent is in doubt.
         while let Ok(call) = self.queue.try_recv() {

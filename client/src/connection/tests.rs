@@ -94,7 +94,6 @@ async fn many_are_under_way_where_they_may_and_replies_keep_their_order() {
     for call in calls {
         call.await.unwrap().unwrap();
     }
-    assert_eq!(connection.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
