@@ -1,0 +1,253 @@
+//! The users, their providers and their tasks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use druse_client::{
+    AuthInitialize, BoxFuture, Client, Clock, CredentialRequest, Credentials, Error, Micros, ProvidedCredentials,
+    ProviderError, Region, ServerLocation, SystemClock,
+};
+use druse_identity::mint::{AccessToken, Mint};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{DemoArgs, Failure, REGION};
+
+const NAMES: [&str; 12] =
+    ["ann", "bob", "cleo", "dan", "eva", "finn", "gina", "hugo", "iris", "jan", "kim", "leo"];
+
+/// How long the provider takes to answer, as an identity provider across a network would.
+const PROVIDER_DELAY: Duration = Duration::from_millis(40);
+
+/// Upper bounds of the latency buckets in microseconds, doubling.
+const BUCKETS: usize = 24;
+
+/// Latencies, by powers of two of a microsecond.
+#[derive(Debug, Default)]
+pub(super) struct Latencies([AtomicU64; BUCKETS]);
+
+impl Latencies {
+    fn record(&self, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let bucket = (64 - micros.leading_zeros() as usize).min(BUCKETS - 1);
+        if let Some(count) = self.0.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// An upper bound of the given share of all latencies.
+    pub(super) fn quantile(&self, share: f64) -> Duration {
+        let counts: Vec<u64> = self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let wanted = (counts.iter().sum::<u64>() as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        for (bucket, count) in counts.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return Duration::from_micros(1 << bucket);
+            }
+        }
+        Duration::from_micros(1 << BUCKETS)
+    }
+}
+
+/// What one user does and has done.
+#[derive(Debug)]
+pub(super) struct UserState {
+    pub(super) name: String,
+    pub(super) token_life: Duration,
+    /// Whether the provider says how long a token lives.
+    pub(super) tells_life: bool,
+    pub(super) operations: AtomicU64,
+    pub(super) failures: AtomicU64,
+    pub(super) provider_calls: AtomicU64,
+    /// Tokens that have run out, seen from the provider: each needs one successor.
+    pub(super) token_ends: Mutex<Vec<Micros>>,
+    pub(super) first_failure: Mutex<Option<String>>,
+    pub(super) latencies: Arc<Latencies>,
+}
+
+impl UserState {
+    /// When the newest token runs out.
+    pub(super) fn token_ends_in(&self, now: Micros) -> Option<Duration> {
+        self.token_ends.lock().last().map(|end| end.saturating_since(now))
+    }
+}
+
+/// Mints tokens and counts how often it is asked.
+struct DemoProvider {
+    mint: Arc<Mint>,
+    user: Arc<UserState>,
+}
+
+impl AuthInitialize for DemoProvider {
+    fn credentials(&self, _: CredentialRequest) -> BoxFuture<'_, Result<ProvidedCredentials, ProviderError>> {
+        Box::pin(async {
+            tokio::time::sleep(PROVIDER_DELAY).await;
+            self.user.provider_calls.fetch_add(1, Ordering::Relaxed);
+            let now = SystemClock.now();
+            let expires_at = now + self.user.token_life;
+            let token = AccessToken::new(&self.user.name, expires_at)
+                .issued_at(now)
+                .scope(format!("grid:data:read:{REGION} grid:data:write:{REGION}"));
+            let token = self.mint.mint(&token).map_err(|error| ProviderError::Denied {
+                message: "no token can be minted".to_owned(),
+                source: Some(Arc::new(error)),
+            })?;
+            self.user.token_ends.lock().push(expires_at);
+            let mut provided = ProvidedCredentials::new(Credentials::token(token));
+            provided.expires_at = self.user.tells_life.then_some(expires_at);
+            Ok(provided)
+        })
+    }
+}
+
+/// All users at work.
+pub(super) struct Workload {
+    pub(super) users: Vec<Arc<UserState>>,
+    pub(super) latencies: Arc<Latencies>,
+    pub(super) started: Instant,
+    clients: Vec<Client>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What it came to.
+pub(super) struct Outcome {
+    pub(super) users: Vec<UserOutcome>,
+    pub(super) latencies: Arc<Latencies>,
+    pub(super) elapsed: Duration,
+}
+
+/// What it came to for one user.
+pub(super) struct UserOutcome {
+    pub(super) state: Arc<UserState>,
+    /// Credentials that the client went through.
+    pub(super) generations: u64,
+}
+
+impl Workload {
+    pub(super) fn start(args: &DemoArgs, mint: Arc<Mint>, port: u16) -> Result<Self, Failure> {
+        let mut workload = Self {
+            users: Vec::new(),
+            latencies: Arc::default(),
+            started: Instant::now(),
+            clients: Vec::new(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        for index in 0..args.users {
+            let user = Arc::new(UserState::new(index, args, Arc::clone(&workload.latencies)));
+            let provider = DemoProvider { mint: Arc::clone(&mint), user: Arc::clone(&user) };
+            let client = Client::builder()
+                .server(ServerLocation::new("127.0.0.1", port))
+                .auth_initialize(provider)
+                .build()
+                .map_err(|error| Failure::work("a client cannot be set up").because(&error))?;
+            for task in 0..args.tasks {
+                let worker = Worker {
+                    region: client.region(REGION),
+                    user: Arc::clone(&user),
+                    prefix: format!("{}/{task}", user.name),
+                    pause: Duration::from_secs(1) / args.rate,
+                };
+                workload.tasks.spawn(worker.run(workload.stopping.clone()));
+            }
+            workload.users.push(user);
+            workload.clients.push(client);
+        }
+        Ok(workload)
+    }
+
+    /// Lets every task finish what it has begun.
+    pub(super) async fn stop(self) -> Outcome {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let elapsed = self.started.elapsed();
+        let mut users = Vec::new();
+        for (state, client) in self.users.into_iter().zip(&self.clients) {
+            let held = client.gate().and_then(|gate| gate.held());
+            users.push(UserOutcome { state, generations: held.map_or(0, |issued| issued.generation.0) });
+            client.close().await;
+        }
+        Outcome { users, latencies: self.latencies, elapsed }
+    }
+}
+
+impl UserState {
+    fn new(index: u16, args: &DemoArgs, latencies: Arc<Latencies>) -> Self {
+        let index = usize::from(index);
+        let name = match NAMES.get(index) {
+            Some(name) => (*name).to_owned(),
+            None => format!("user{index}"),
+        };
+        Self {
+            name,
+            // 1, 1.5, 2, 2.5, 3 times the shortest.
+            token_life: args.token_life.mul_f64(1.0 + (index % 5) as f64 / 2.0),
+            tells_life: index % 2 == 1,
+            operations: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            provider_calls: AtomicU64::new(0),
+            token_ends: Mutex::default(),
+            first_failure: Mutex::default(),
+            latencies,
+        }
+    }
+}
+
+struct Worker {
+    region: Region<String, i64>,
+    user: Arc<UserState>,
+    prefix: String,
+    pause: Duration,
+}
+
+impl Worker {
+    async fn run(self, stopping: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.pause);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        for round in 0_i64.. {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let begun = Instant::now();
+            let outcome = self.operate(round).await;
+            self.user.latencies.record(begun.elapsed());
+            self.user.operations.fetch_add(1, Ordering::Relaxed);
+            if let Err(problem) = outcome {
+                self.user.failures.fetch_add(1, Ordering::Relaxed);
+                self.user.first_failure.lock().get_or_insert(problem);
+            }
+        }
+    }
+
+    /// One operation of a small cycle over ten keys. What it finds must be what it has stored.
+    async fn operate(&self, round: i64) -> Result<(), String> {
+        let key = format!("{}/{}", self.prefix, (round / 4) % 10);
+        let value = round / 4;
+        let outcome = match round % 4 {
+            0 => self.region.put(&key, &value).await,
+            1 => expect(self.region.get(&key).await, &Some(value)),
+            2 => expect(self.region.replace_if(&key, &value, &-value).await, &true),
+            _ => expect(self.region.get(&key).await, &Some(-value)),
+        };
+        outcome.map_err(|error| chain(&error))
+    }
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(found: Result<T, Error>, expected: &T) -> Result<(), Error> {
+    let found = found?;
+    if found == *expected {
+        return Ok(());
+    }
+    Err(Error::Conversion { what: "value", problem: format!("expected {expected:?}, found {found:?}") })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
