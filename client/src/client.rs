@@ -75,7 +75,6 @@ pub struct ClientBuilder {
     tls: Option<TlsSettings>,
     config: ClientConfig,
     clock: Arc<dyn Clock>,
-    connector: Option<Arc<dyn Connector>>,
 }
 
 impl ClientBuilder {
@@ -91,7 +90,6 @@ impl ClientBuilder {
             tls: None,
             config: ClientConfig::default(),
             clock: Arc::new(SystemClock),
-            connector: None,
         }
     }
 
@@ -156,13 +154,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Opens streams in another way than by TCP.
-    #[cfg(test)]
-    pub(crate) fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
-        self.connector = Some(connector);
-        self
-    }
-
     /// Builds the client. It connects when the first operation needs it. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -172,15 +163,14 @@ impl ClientBuilder {
         let runtime: Arc<dyn Runtime> = TokioRuntime::new(self.clock);
         let closing = CancellationToken::new();
         let limits = FrameLimits { message_bytes: self.config.max_reply_bytes, ..FrameLimits::default() };
-        let connector = match self.connector {
-            Some(connector) => connector,
-            None => {
-                let secured = self.multi_user || self.credentials.is_some() || self.provider.is_some();
-                let (connect, read) = (self.config.connect_timeout, self.config.read_timeout);
-                let tls = self.tls.as_ref();
-                Arc::new(TcpConnector::new(tls, secured, connect, self.allowed_hosts.clone(), read)?)
-            }
-        };
+        let secured = self.multi_user || self.credentials.is_some() || self.provider.is_some();
+        let connector: Arc<dyn Connector> = Arc::new(TcpConnector::new(
+            self.tls.as_ref(),
+            secured,
+            self.config.connect_timeout,
+            self.allowed_hosts.clone(),
+            self.config.read_timeout,
+        )?);
         let source = if self.locators.is_empty() {
             Source::Fixed(self.servers)
         } else {
@@ -195,10 +185,13 @@ impl ClientBuilder {
             })
         };
         let provider = match self.credentials {
-            Some(credentials) => Some(Arc::new(StaticCredentials::new(credentials)) as Arc<dyn AuthInitialize>),
+            Some(credentials) => {
+                Some(Arc::new(StaticCredentials::new(credentials)) as Arc<dyn AuthInitialize>)
+            }
             None => self.provider,
         };
-        let gate = provider.map(|provider| Gate::new("", provider, self.config.gate.clone(), Arc::clone(&runtime)));
+        let gate =
+            provider.map(|provider| Gate::new("", provider, self.config.gate.clone(), Arc::clone(&runtime)));
         let core = Arc::new(Core {
             servers: Servers::new(source, new_endpoint, Arc::clone(&runtime)),
             owner: Arc::new(User::new("", gate, Arc::clone(&runtime), closing.clone())),
@@ -220,7 +213,9 @@ impl ClientBuilder {
             return wrong("name either servers or locators, at least one and not both");
         }
         if self.credentials.is_some() && self.provider.is_some() {
-            return wrong("static credentials and a credential provider contradict each other: set one of them");
+            return wrong(
+                "static credentials and a credential provider contradict each other: set one of them",
+            );
         }
         if self.multi_user && (self.credentials.is_some() || self.provider.is_some()) {
             return wrong("a multi-user client has no credentials of its own: give them to Client::user");

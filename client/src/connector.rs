@@ -54,7 +54,9 @@ impl TlsSettings {
     fn build(ca_file: &Path, identity: Option<(&Path, &Path)>) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(ca_file)? {
-            roots.add(certificate).map_err(|error| wrong(ca_file, "holds an unusable certificate", &error))?;
+            roots
+                .add(certificate)
+                .map_err(|error| wrong(ca_file, "holds an unusable certificate", &error))?;
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider)
@@ -76,7 +78,11 @@ impl TlsSettings {
     }
 
     /// Wraps a stream to `server`.
-    pub(crate) async fn wrap(&self, stream: TcpStream, server: &ServerLocation) -> std::io::Result<impl Stream + use<>> {
+    pub(crate) async fn wrap(
+        &self,
+        stream: TcpStream,
+        server: &ServerLocation,
+    ) -> std::io::Result<impl Stream + use<>> {
         let name = self.server_name.clone().unwrap_or_else(|| server.host.clone());
         let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
         TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await
@@ -141,7 +147,11 @@ impl TcpConnector {
         }
     }
 
-    async fn shake_hands(&self, mut stream: Box<dyn Stream>, server: &ServerLocation) -> Result<Opened, ConnectError> {
+    async fn shake_hands(
+        &self,
+        mut stream: Box<dyn Stream>,
+        server: &ServerLocation,
+    ) -> Result<Opened, ConnectError> {
         let pipelined = self.handshake.exchange(&mut stream, server).await?;
         Ok(Opened { stream, pipelined })
     }
@@ -150,9 +160,9 @@ impl TcpConnector {
 impl Connector for TcpConnector {
     fn connect<'a>(&'a self, server: &'a ServerLocation) -> BoxFuture<'a, Result<Opened, ConnectError>> {
         Box::pin(async move {
-            tokio::time::timeout(self.timeout, self.open(server))
-                .await
-                .unwrap_or_else(|_| Err(ConnectError::Timeout { server: server.to_string(), limit: self.timeout }))
+            tokio::time::timeout(self.timeout, self.open(server)).await.unwrap_or_else(|_| {
+                Err(ConnectError::Timeout { server: server.to_string(), limit: self.timeout })
+            })
         })
     }
 }
@@ -169,10 +179,9 @@ pub(crate) async fn reach(server: &ServerLocation) -> Result<TcpStream, ConnectE
 /// Whether `host` is among `allowed`: by its very text, or below a `*.suffix`.
 pub(crate) fn is_allowed(allowed: &[String], host: &str) -> bool {
     allowed.iter().any(|pattern| match pattern.strip_prefix("*.") {
-        Some(suffix) => host
-            .len()
-            .checked_sub(suffix.len() + 1)
-            .is_some_and(|at| host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(&format!(".{suffix}")) && at > 0),
+        Some(suffix) => host.len().checked_sub(suffix.len() + 1).is_some_and(|at| {
+            host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(&format!(".{suffix}")) && at > 0
+        }),
         None => pattern.eq_ignore_ascii_case(host),
     })
 }
@@ -187,9 +196,15 @@ mod tests {
         for host in ["grid.example", "GRID.example", "a.internal.example", "a.b.internal.example"] {
             assert!(is_allowed(&allowed, host), "{host}");
         }
-        for host in
-            ["", "example", "evil-grid.example", "grid.example.evil", "internal.example", ".internal.example", "evilinternal.example"]
-        {
+        for host in [
+            "",
+            "example",
+            "evil-grid.example",
+            "grid.example.evil",
+            "internal.example",
+            ".internal.example",
+            "evilinternal.example",
+        ] {
             assert!(!is_allowed(&allowed, host), "{host}");
         }
         assert!(!is_allowed(&[], "grid.example"));

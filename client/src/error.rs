@@ -259,7 +259,12 @@ impl Error {
     pub(crate) const fn leaves_doubt(&self) -> bool {
         matches!(
             self,
-            Self::InDoubt(_) | Self::Connection(_) | Self::Timeout { .. } | Self::NoServer(_) | Self::Malformed(_) | Self::Closed
+            Self::InDoubt(_)
+                | Self::Connection(_)
+                | Self::Timeout { .. }
+                | Self::NoServer(_)
+                | Self::Malformed(_)
+                | Self::Closed
         )
     }
 
@@ -269,7 +274,11 @@ impl Error {
         match self {
             Self::Credential(error) => error.is_retryable(),
             Self::Login(error) => error.is_transport(),
-            Self::NoServer(_) | Self::Connect(_) | Self::Connection(_) | Self::Timeout { .. } | Self::Locator(_) => true,
+            Self::NoServer(_)
+            | Self::Connect(_)
+            | Self::Connection(_)
+            | Self::Timeout { .. }
+            | Self::Locator(_) => true,
             _ => false,
         }
     }

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use druse_protocol::auth::AuthError;
 use druse_protocol::codec::MessageType;
 use druse_protocol::compat;
-use druse_protocol::message::exception::{RemoteException as ServerException, ThrowableClass};
 use druse_protocol::message::envelope::Envelope;
+use druse_protocol::message::exception::{RemoteException as ServerException, ThrowableClass};
 use druse_protocol::time::Micros;
 use tracing::{debug, info};
 
@@ -112,7 +112,9 @@ impl Core {
     ) -> Result<Attempt, Error> {
         let ticket = match self.log_in(user, endpoint, progress).await {
             Ok(ticket) => ticket,
-            Err(Error::Login(error)) if error.is_transport() => return Ok(Attempt::Lost(Error::Login(error))),
+            Err(Error::Login(error)) if error.is_transport() => {
+                return Ok(Attempt::Lost(Error::Login(error)));
+            }
             Err(error) => return Err(error),
         };
         let reply = match self.send(endpoint, operation, ticket, progress).await {
@@ -123,14 +125,14 @@ impl Core {
             return Ok(Attempt::Done(reply));
         };
         match (Refusal::of(&exception), ticket) {
-            (Some(refusal), Some(ticket)) => self.refused(user, endpoint, progress, ticket, refusal, exception).await,
-            (Some(_), None) => {
-                Err(Error::Login(LoginError::Refused {
-                    user: user.shown(),
-                    server: endpoint.server().to_string(),
-                    source: Arc::new(exception),
-                }))
+            (Some(refusal), Some(ticket)) => {
+                self.refused(user, endpoint, progress, ticket, refusal, exception).await
             }
+            (Some(_), None) => Err(Error::Login(LoginError::Refused {
+                user: user.shown(),
+                server: endpoint.server().to_string(),
+                source: Arc::new(exception),
+            })),
             (None, _) => Err(server_error(exception, operation, endpoint)),
         }
     }
@@ -145,7 +147,8 @@ impl Core {
         let Some(gate) = &user.gate else { return Ok(None) };
         let server = endpoint.server().to_string();
         loop {
-            let issued = gate.credential(Want::Live, &server, progress.deadline).await.map_err(Error::Credential)?;
+            let issued =
+                gate.credential(Want::Live, &server, progress.deadline).await.map_err(Error::Credential)?;
             let outcome = self.login(user, endpoint, &issued, progress.refused).await;
             match outcome {
                 Ok(ticket) => return Ok(ticket),

@@ -84,7 +84,8 @@ impl<K, V> Region<K, V> {
     pub async fn size(&self) -> Result<usize, Error> {
         let request = Size { region: &self.path };
         let reply = self.ask(MessageType::Size, &|out, envelope| request.encode(out, envelope)).await?;
-        let size = SizeReply::decode(&wire::plain(&reply).map_err(Error::Malformed)?).map_err(Error::Malformed)?;
+        let size =
+            SizeReply::decode(&wire::plain(&reply).map_err(Error::Malformed)?).map_err(Error::Malformed)?;
         Ok(usize::try_from(size.entries).unwrap_or(0))
     }
 
@@ -112,7 +113,13 @@ impl<K, V> Region<K, V> {
     }
 
     /// A mutation of `count` entries, under event ids of its own.
-    async fn change<E, F>(&self, kind: MessageType, count: usize, repeat: Repeat, encode: F) -> Result<Reply, Error>
+    async fn change<E, F>(
+        &self,
+        kind: MessageType,
+        count: usize,
+        repeat: Repeat,
+        encode: F,
+    ) -> Result<Reply, Error>
     where
         F: FnOnce(EventIdRef) -> E,
         E: Fn(&mut Vec<u8>, &Envelope) + Send + Sync,
@@ -254,7 +261,8 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
         let wanted = values.len() + keys.len();
         let encode = |out: &mut Vec<u8>, envelope: &Envelope| {
             let keys = Some(keys.iter().map(Vec::as_slice));
-            GetAll { region: &self.path, keys, form: GetAllForm::Plain { wrapped: false } }.encode(out, envelope);
+            GetAll { region: &self.path, keys, form: GetAllForm::Plain { wrapped: false } }
+                .encode(out, envelope);
         };
         let reply = self.ask(MessageType::GetAll70, &encode).await?;
         for chunk in wire::chunks(&reply).map_err(Error::Malformed)? {
@@ -283,16 +291,18 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
         V: 'e,
     {
         let encoded = |(key, value): (&K, &V)| Ok((value::encode_key(key)?, value::encode(value)));
-        let entries: Vec<(Vec<u8>, Stored)> = entries.into_iter().map(encoded).collect::<Result<_, Error>>()?;
+        let entries: Vec<(Vec<u8>, Stored)> =
+            entries.into_iter().map(encoded).collect::<Result<_, Error>>()?;
         if entries.is_empty() {
             return Ok(());
         }
         let entries = &entries;
         let encode = |event| {
             move |out: &mut Vec<u8>, envelope: &Envelope| {
-                let entries = entries.iter().map(|(key, value)| (KeyRef::from_canonical(key), value.as_ref()));
+                let entries =
+                    entries.iter().map(|(key, value)| (KeyRef::from_canonical(key), value.as_ref()));
                 PutAll {
-                    region: &*self.path,
+                    region: &self.path,
                     event,
                     skip_callbacks: false,
                     flags: BulkFlags { is_proxy: true, is_versioned: false },
@@ -321,7 +331,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
         let encode = |event| {
             move |out: &mut Vec<u8>, envelope: &Envelope| {
                 RemoveAll {
-                    region: &*self.path,
+                    region: &self.path,
                     event,
                     flags: BulkFlags { is_proxy: true, is_versioned: false },
                     callback: ValueRef::Null,
@@ -338,7 +348,8 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
     async fn contains(&self, key: &K, mode: ContainsMode) -> Result<bool, Error> {
         let key = value::encode_key(key)?;
         let request = Contains { region: &self.path, key: KeyRef::from_canonical(&key), mode };
-        let reply = self.ask(MessageType::ContainsKey, &|out, envelope| request.encode(out, envelope)).await?;
+        let reply =
+            self.ask(MessageType::ContainsKey, &|out, envelope| request.encode(out, envelope)).await?;
         let message = wire::plain(&reply).map_err(Error::Malformed)?;
         Ok(ContainsReply::decode(&message).map_err(Error::Malformed)?.is_there)
     }

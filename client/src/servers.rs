@@ -70,7 +70,10 @@ impl Servers {
             };
             let count = known.len();
             // `min_by_key` keeps the first of equals, so beginning elsewhere each time takes turns.
-            (0..count).filter_map(|step| known.get((turn + step) % count)).min_by_key(|server| rank(server)).cloned()
+            (0..count)
+                .filter_map(|step| known.get((turn + step) % count))
+                .min_by_key(|server| rank(server))
+                .cloned()
         };
         let server = chosen.ok_or_else(|| Error::Locator("the locators know no server".to_owned()))?;
         Ok(self.endpoint(server))
@@ -97,7 +100,8 @@ impl Servers {
     }
 
     fn endpoint(&self, server: ServerLocation) -> Arc<Endpoint> {
-        let entry = self.endpoints.entry(server.clone()).or_insert_with(|| Arc::new((self.new_endpoint)(server)));
+        let entry =
+            self.endpoints.entry(server.clone()).or_insert_with(|| Arc::new((self.new_endpoint)(server)));
         Arc::clone(&entry)
     }
 

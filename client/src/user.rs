@@ -107,21 +107,24 @@ impl Core {
 }
 
 /// Sends message 77 over a connection that carries nothing else meanwhile.
-async fn exchange(user: &str, endpoint: &Endpoint, issued: &Issued, id: Option<i64>) -> Result<i64, LoginError> {
+async fn exchange(
+    user: &str,
+    endpoint: &Endpoint,
+    issued: &Issued,
+    id: Option<i64>,
+) -> Result<i64, LoginError> {
     let server = || endpoint.server().to_string();
     let checkout = endpoint.checkout(true).await.map_err(LoginError::Connect)?;
-    let reply = checkout.connection().call(wire::login(&issued.credentials, id)).await.map_err(|source| LoginError::Connection {
-        user: user.to_owned(),
-        server: server(),
-        source,
-    })?;
+    let reply = checkout
+        .connection()
+        .call(wire::login(&issued.credentials, id))
+        .await
+        .map_err(|source| LoginError::Connection { user: user.to_owned(), server: server(), source })?;
     let malformed = |source| LoginError::Malformed { user: user.to_owned(), server: server(), source };
     match wire::exception(&reply).map_err(malformed)? {
-        Some(exception) => Err(LoginError::Refused {
-            user: user.to_owned(),
-            server: server(),
-            source: Arc::new(exception),
-        }),
+        Some(exception) => {
+            Err(LoginError::Refused { user: user.to_owned(), server: server(), source: Arc::new(exception) })
+        }
         None => wire::login_reply(&reply).map_err(malformed),
     }
 }

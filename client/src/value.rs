@@ -2,7 +2,7 @@
 
 use druse_protocol::message::value::ValueRef;
 use druse_protocol::value::Value;
-pub use druse_protocol::value::{FromValue, ToValue};
+pub use druse_protocol::value::typed::{FromValue, ToValue};
 
 use crate::error::Error;
 
@@ -27,10 +27,12 @@ impl Stored {
 
 /// A key, as one serialized object.
 pub(crate) fn encode_key<K: ToValue>(key: &K) -> Result<Vec<u8>, Error> {
-    match key.to_value() {
-        Value::Null => Err(Error::Conversion { what: "key", problem: "null is no key".to_owned() }),
-        key => Ok(key.to_bytes()),
+    if key.is_null() {
+        return Err(Error::Conversion { what: "key", problem: "null is no key".to_owned() });
     }
+    let mut bytes = Vec::with_capacity(32);
+    key.put_object(&mut bytes);
+    Ok(bytes)
 }
 
 pub(crate) fn decode_key<K: FromValue>(bytes: &[u8]) -> Result<K, Error> {
@@ -39,11 +41,15 @@ pub(crate) fn decode_key<K: FromValue>(bytes: &[u8]) -> Result<K, Error> {
 }
 
 pub(crate) fn encode<V: ToValue>(value: &V) -> Stored {
-    match value.to_value() {
-        Value::Null => Stored::Null,
-        Value::Bytes(bytes) => Stored::Bytes(bytes),
-        value => Stored::Object(value.to_bytes()),
+    if value.is_null() {
+        return Stored::Null;
     }
+    if let Some(bytes) = value.as_byte_array() {
+        return Stored::Bytes(bytes.to_vec());
+    }
+    let mut bytes = Vec::new();
+    value.put_object(&mut bytes);
+    Stored::Object(bytes)
 }
 
 /// `None` is no entry, or an entry without a value.

@@ -8,9 +8,12 @@ use druse_protocol::DecodeError;
 use druse_protocol::auth::Credentials;
 use druse_protocol::codec::{Chunk, ChunkedHeader, FrameLimits, Message, MessageType, NO_TRANSACTION};
 use druse_protocol::handshake::{
-    ClientHello as Hello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
+    ClientHello as Hello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode,
+    Welcome,
 };
-use druse_protocol::message::credentials::{NO_UNIQUE_ID, RemoveUserAuth, UserCredentials, UserCredentialsReply};
+use druse_protocol::message::credentials::{
+    NO_UNIQUE_ID, RemoveUserAuth, UserCredentials, UserCredentialsReply,
+};
 use druse_protocol::message::envelope::Envelope;
 use druse_protocol::message::exception::{ExceptionReply, RemoteException, TextError};
 use druse_protocol::message::housekeeping::{CloseConnection, Ping};
@@ -126,9 +129,13 @@ pub(crate) fn plain(reply: &Reply) -> Result<Message<'_>, DecodeError> {
     match reply {
         Reply::Plain(bytes) => {
             let message = Message::decode(bytes, &unlimited())?;
-            message.map(|(message, _)| message).ok_or(DecodeError::Parts { message: "reply", problem: "cut off" })
+            message
+                .map(|(message, _)| message)
+                .ok_or(DecodeError::Parts { message: "reply", problem: "cut off" })
         }
-        Reply::Chunked(_) => Err(DecodeError::Parts { message: "reply", problem: "chunks where none were expected" }),
+        Reply::Chunked(_) => {
+            Err(DecodeError::Parts { message: "reply", problem: "chunks where none were expected" })
+        }
     }
 }
 

@@ -6,7 +6,6 @@ mod failure;
 mod logging;
 mod region;
 mod serve;
-mod users;
 
 use std::process::ExitCode;
 
@@ -36,9 +35,6 @@ pub(crate) struct Cli {
 enum Command {
     /// Run a node.
     Serve(Box<serve::ServeArgs>),
-    /// Manage the file of the `users` security manager.
-    #[command(subcommand)]
-    Users(users::UsersCommand),
     /// Read the value of a key.
     Get(region::GetArgs),
     /// Store a value under a key.
@@ -57,7 +53,6 @@ enum Command {
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(*args),
-        Command::Users(command) => users::run(command),
         Command::Get(args) => region::get(args),
         Command::Put(args) => region::put(args),
         Command::Remove(args) => region::remove(args),

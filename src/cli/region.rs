@@ -174,13 +174,16 @@ impl JavaType {
             Self::Long => text.parse().map(Value::Long).map_err(|_| wrong("Long (64 bits)")),
             Self::Double => text.parse().map(Value::Double).map_err(|_| wrong("Double")),
             Self::Boolean => text.parse().map(Value::Boolean).map_err(|_| wrong("Boolean: true or false")),
-            Self::Bytes => hex(text).map(Value::Bytes).ok_or_else(|| wrong("byte[]: an even number of hex digits")),
+            Self::Bytes => {
+                hex(text).map(Value::Bytes).ok_or_else(|| wrong("byte[]: an even number of hex digits"))
+            }
         }
     }
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
     digits.chunks(2).map(|pair| <[u8; 2]>::try_from(pair).ok().map(|[high, low]| high << 4 | low)).collect()
 }
 
@@ -207,11 +210,15 @@ fn failure(error: Error) -> Failure {
     let failure = match &error {
         Error::Configuration(_) => Failure::usage("the connection cannot be set up"),
         error if error.is_retryable() => Failure::unreachable("the server cannot be reached"),
-        Error::Credential(_) | Error::Login(_) | Error::Expired { .. } => Failure::work("the server lets nobody in like this"),
+        Error::Credential(_) | Error::Login(_) | Error::Expired { .. } => {
+            Failure::work("the server lets nobody in like this")
+        }
         _ => Failure::work("the operation failed"),
     };
     let hint = match &error {
-        error if error.needs_reauthentication() => Some("show a fresh token with --token-file or --token-command"),
+        error if error.needs_reauthentication() => {
+            Some("show a fresh token with --token-file or --token-command")
+        }
         Error::Login(_) => Some("this server wants credentials: --token-file, --token-command or --username"),
         _ => None,
     };
@@ -259,7 +266,8 @@ impl Connect {
     }
 
     fn password(&self) -> Result<String, Failure> {
-        let unreadable = |error: std::io::Error| Failure::usage("the password cannot be read").because(&error);
+        let unreadable =
+            |error: std::io::Error| Failure::usage("the password cannot be read").because(&error);
         if let Some(path) = &self.password_file {
             let text = std::fs::read_to_string(path).map_err(unreadable)?;
             return Ok(text.trim_end_matches(['\r', '\n']).to_owned());

@@ -216,8 +216,10 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file() {
-        let file = file("[security]\njwks-url = \"https://old\"\nissuer = \"https://id\"\naudience = \"grid\"");
-        let Ok(Security::Token { keys, audience, .. }) = args("--jwks-file new.json --audience other").security(&file)
+        let file =
+            file("[security]\njwks-url = \"https://old\"\nissuer = \"https://id\"\naudience = \"grid\"");
+        let Ok(Security::Token { keys, audience, .. }) =
+            args("--jwks-file new.json --audience other").security(&file)
         else {
             panic!("tokens expected");
         };
@@ -228,7 +230,10 @@ mod tests {
     #[test]
     fn half_of_a_pair_is_refused() {
         for line in ["--tls-cert a.pem", "--tls-client-ca a.pem", "--jwks-file a --jwks-url b"] {
-            assert!(Harness::try_parse_from(std::iter::once("serve").chain(line.split_whitespace())).is_err(), "{line}");
+            assert!(
+                Harness::try_parse_from(std::iter::once("serve").chain(line.split_whitespace())).is_err(),
+                "{line}"
+            );
         }
     }
 }

@@ -62,16 +62,23 @@ pub(super) struct UserState {
     pub(super) operations: AtomicU64,
     pub(super) failures: AtomicU64,
     pub(super) provider_calls: AtomicU64,
-    /// Tokens that have run out, seen from the provider: each needs one successor.
-    pub(super) token_ends: Mutex<Vec<Micros>>,
+    /// Every token handed out.
+    pub(super) tokens: Mutex<Vec<Token>>,
     pub(super) first_failure: Mutex<Option<String>>,
     pub(super) latencies: Arc<Latencies>,
+}
+
+/// A token that was handed out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token {
+    pub(super) asked_at: Micros,
+    pub(super) ends_at: Micros,
 }
 
 impl UserState {
     /// When the newest token runs out.
     pub(super) fn token_ends_in(&self, now: Micros) -> Option<Duration> {
-        self.token_ends.lock().last().map(|end| end.saturating_since(now))
+        self.tokens.lock().last().map(|token| token.ends_at.saturating_since(now))
     }
 }
 
@@ -84,6 +91,7 @@ struct DemoProvider {
 impl AuthInitialize for DemoProvider {
     fn credentials(&self, _: CredentialRequest) -> BoxFuture<'_, Result<ProvidedCredentials, ProviderError>> {
         Box::pin(async {
+            let asked_at = SystemClock.now();
             tokio::time::sleep(PROVIDER_DELAY).await;
             self.user.provider_calls.fetch_add(1, Ordering::Relaxed);
             let now = SystemClock.now();
@@ -95,7 +103,7 @@ impl AuthInitialize for DemoProvider {
                 message: "no token can be minted".to_owned(),
                 source: Some(Arc::new(error)),
             })?;
-            self.user.token_ends.lock().push(expires_at);
+            self.user.tokens.lock().push(Token { asked_at, ends_at: expires_at });
             let mut provided = ProvidedCredentials::new(Credentials::token(token));
             provided.expires_at = self.user.tells_life.then_some(expires_at);
             Ok(provided)
@@ -191,7 +199,7 @@ impl UserState {
             operations: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             provider_calls: AtomicU64::new(0),
-            token_ends: Mutex::default(),
+            tokens: Mutex::default(),
             first_failure: Mutex::default(),
             latencies,
         }
