@@ -1,1 +1,15 @@
-//! placeholder
+//! Who is this, and is it over yet: the managers `token` and `users`, and what they stand on.
+//!
+//! - [`token`] verifies access tokens of an issuer with keys from [`key_set`];
+//! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
+//! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
+//!
+//! Both managers implement `SecurityManager` of `druse-protocol`; the node knows nothing else of them. What is not here:
+//! an issuer with sessions, a store, and foreign links. They come later and will stand beside these modules.
+
+pub mod grid;
+mod json;
+pub mod key_set;
+pub mod mint;
+mod once;
+pub mod token;
