@@ -26,6 +26,10 @@ pub const UNKNOWN_MESSAGE_TYPE: &str =
 /// What a client is told that shows no credentials to a node that wants some (Geode `ServerSideHandshakeImpl`).
 pub const NO_CREDENTIALS: &str = "No security credentials are provided";
 
+/// What a client is told that wants to encrypt its credentials by an exchange of Diffie-Hellman keys.
+pub const DIFFIE_HELLMAN: &str =
+    "Diffie-Hellman credentials are not supported; remove security-client-dhalgo and use TLS";
+
 /// The only way from an [`AuthError`] to the wire.
 #[must_use]
 pub fn exception_of(error: &AuthError, client: VersionOrdinal) -> Exception<'_> {

@@ -24,5 +24,6 @@ pub mod message;
 pub mod time;
 pub mod value;
 pub mod version;
+mod wire;
 
 pub use error::DecodeError;

@@ -4,9 +4,10 @@ use std::hash::{Hash, Hasher};
 
 use bytes::{BufMut, Bytes};
 
-use super::member::{Member, put_length};
+use super::member::Member;
 use crate::codec::Reader;
 use crate::error::DecodeError;
+use crate::value::put_byte_array;
 
 const HEADER: [u8; 2] = [0x01, 0x26];
 /// The longest identity. Real ones have some 80 bytes; names and durable ids make them longer.
@@ -57,8 +58,7 @@ impl ClientProxyMembershipId {
     /// Writes what [`ClientProxyMembershipId::read`] reads.
     pub fn write(&self, out: &mut impl BufMut) {
         out.put_slice(&HEADER);
-        put_length(out, self.identity.len());
-        out.put_slice(&self.identity);
+        put_byte_array(&self.identity, out);
         out.put_i32(self.unique_id);
     }
 

@@ -3,18 +3,19 @@
 use bytes::BufMut;
 
 use super::client_id::ClientProxyMembershipId;
-use super::member::{put_length, put_string, string};
+use super::incremental;
 use crate::auth::Credentials;
-use crate::codec::{Reader, text};
+use crate::codec::Reader;
 use crate::error::DecodeError;
 use crate::version::VersionOrdinal;
+use crate::wire::{put_properties, read_properties};
 
 /// What every handshake of a client holds as its third field.
 const REPLY_OK: u8 = 59;
-/// How many properties a client may show at login. Real ones show two or three.
-const MAX_PROPERTIES: usize = 64;
-/// The longest value of one property: room for any sane token.
-const MAX_PROPERTY_BYTES: usize = 64 << 10;
+/// Null where properties would stand.
+const NULL_ARRAY: u8 = 0xff;
+/// The longest hello in bytes: an identity, and on feeds credentials, of which the largest are tokens of some 10 kB.
+pub const MAX_HELLO_BYTES: usize = 128 << 10;
 /// How many ports a feed may announce; they are passed over.
 const MAX_PORTS: usize = 64;
 
@@ -63,6 +64,12 @@ impl CommunicationMode {
     #[must_use]
     pub const fn is_feed(self) -> bool {
         matches!(self, Self::PrimaryServerToClient | Self::SecondaryServerToClient)
+    }
+
+    /// Whether credentials are part of the hello; on the others they follow in messages.
+    #[must_use]
+    pub const fn shows_credentials(self) -> bool {
+        self.is_feed() || matches!(self, Self::GatewayToGateway)
     }
 }
 
@@ -119,6 +126,8 @@ pub enum HelloError {
     BadConflation {
         /// What the connection was to be for.
         mode: CommunicationMode,
+        /// The client's version.
+        version: VersionOrdinal,
         /// The wish.
         conflation: u8,
     },
@@ -134,12 +143,12 @@ impl ClientHello {
     /// See [`HelloError`].
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, HelloError> {
         let mut reader = Reader::new(bytes);
-        match Self::read(&mut reader) {
-            Ok(hello) => Ok(Some((hello, bytes.len() - reader.remaining()))),
-            // Every length has been compared with its limit by then, so more bytes will decide.
-            Err(HelloError::Malformed(DecodeError::Truncated { .. })) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let whole = match Self::read(&mut reader) {
+            Ok(hello) => Ok((hello, bytes.len() - reader.remaining())),
+            Err(HelloError::Malformed(error)) => Err(error),
+            Err(error) => return Err(error),
+        };
+        Ok(incremental(bytes, MAX_HELLO_BYTES, "hello", whole)?)
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, HelloError> {
@@ -162,16 +171,15 @@ impl ClientHello {
         let client_id = ClientProxyMembershipId::read(reader)?;
         let conflation = reader.u8("overrides")? & 0x03;
         if conflation == 3 {
-            return Err(HelloError::BadConflation { mode, conflation });
+            return Err(HelloError::BadConflation { mode, version, conflation });
         }
-        let shows_now = mode.is_feed() || mode == CommunicationMode::GatewayToGateway;
         let security = match reader.u8("security mode")? {
             0 => SecurityMode::None,
             2 => SecurityMode::DiffieHellman,
             3 if mode.is_feed() => SecurityMode::MultiUserFeed,
             // Geode takes every other number for 1 on connections that show nothing now.
-            _ if !shows_now => SecurityMode::Normal(None),
-            1 => SecurityMode::Normal(read_credentials(reader)?),
+            _ if !mode.shows_credentials() => SecurityMode::Normal(None),
+            1 => SecurityMode::Normal(read_properties(reader)?),
             other => {
                 let value = i64::from(other);
                 return Err(DecodeError::Invalid { field: "security mode", value }.into());
@@ -192,8 +200,10 @@ impl ClientHello {
             SecurityMode::None => out.put_u8(0),
             SecurityMode::Normal(credentials) => {
                 out.put_u8(1);
-                if let Some(credentials) = credentials {
-                    put_credentials(out, credentials);
+                match credentials {
+                    Some(credentials) => put_properties(credentials, out),
+                    None if self.mode.shows_credentials() => out.put_u8(NULL_ARRAY),
+                    None => {}
                 }
             }
             SecurityMode::DiffieHellman => out.put_u8(2),
@@ -209,69 +219,6 @@ fn skip_ports(reader: &mut Reader<'_>, count: i32) -> Result<(), DecodeError> {
         return Err(DecodeError::TooLarge { field: "ports", value: count as u64, limit: MAX_PORTS as u64 });
     }
     reader.bytes(count * size_of::<i32>(), "ports").map(drop)
-}
-
-/// Reads bare `Properties`; `None` for null. Values may be strings or byte arrays of text.
-///
-/// # Errors
-/// If the bytes are none, or above the limits.
-pub fn read_credentials(reader: &mut Reader<'_>) -> Result<Option<Credentials>, DecodeError> {
-    let Some(count) = reader.array_length("properties")? else { return Ok(None) };
-    if count > MAX_PROPERTIES {
-        return Err(DecodeError::TooLarge {
-            field: "properties",
-            value: count as u64,
-            limit: MAX_PROPERTIES as u64,
-        });
-    }
-    let mut credentials = Credentials::new();
-    for _ in 0..count {
-        let name = property(reader)?;
-        let value = property(reader)?;
-        // A property without name or value says nothing.
-        if let (Some(name), Some(value)) = (name, value) {
-            credentials.insert(name, value);
-        }
-    }
-    Ok(Some(credentials))
-}
-
-fn property(reader: &mut Reader<'_>) -> Result<Option<String>, DecodeError> {
-    let field = "property";
-    let code = reader.rest().first().copied();
-    let value = if code == Some(0x2e) {
-        reader.u8(field)?;
-        let length = reader.array_length(field)?;
-        let Some(length) = length else { return Ok(None) };
-        check_property(length)?;
-        let bytes = reader.bytes(length, field)?;
-        Some(text::decode(bytes).ok_or(DecodeError::BadText { field })?.into_owned())
-    } else {
-        if matches!(code, Some(0x58 | 0x59)) {
-            let mut ahead = reader.clone();
-            ahead.u8(field)?;
-            check_property(ahead.length(usize::MAX, field)?)?;
-        }
-        string(reader, field)?
-    };
-    Ok(value)
-}
-
-fn check_property(length: usize) -> Result<(), DecodeError> {
-    if length > MAX_PROPERTY_BYTES {
-        let (value, limit) = (length as u64, MAX_PROPERTY_BYTES as u64);
-        return Err(DecodeError::TooLarge { field: "property", value, limit });
-    }
-    Ok(())
-}
-
-/// Writes bare `Properties`.
-pub fn put_credentials(out: &mut impl BufMut, credentials: &Credentials) {
-    put_length(out, credentials.len());
-    for (name, value) in credentials.iter() {
-        put_string(out, name);
-        put_string(out, value);
-    }
 }
 
 #[cfg(test)]
@@ -336,7 +283,10 @@ mod tests {
         bytes[4] = 59;
         let at = bytes.len() - 2;
         bytes[at] = 3;
-        assert_eq!(ClientHello::decode(&bytes), Err(HelloError::BadConflation { mode, conflation: 3 }));
+        assert_eq!(
+            ClientHello::decode(&bytes),
+            Err(HelloError::BadConflation { mode, version: VersionOrdinal::GEODE_1_15_0, conflation: 3 })
+        );
     }
 
     #[test]

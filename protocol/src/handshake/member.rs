@@ -1,12 +1,12 @@
 //! Member identities (Geode `InternalDistributedMember`, fixed id 92).
 
-use std::borrow::Cow;
-
 use bytes::BufMut;
 
-use crate::codec::{Reader, text};
+use crate::codec::Reader;
 use crate::error::DecodeError;
+use crate::value::{put_array_length, put_byte_array, put_str};
 use crate::version::VersionOrdinal;
+use crate::wire::read_str;
 
 /// The group by which a Druse node says that requests may be pipelined. Geode clients pass over groups.
 pub const PIPELINED_GROUP: &str = "druse-pipelined";
@@ -134,15 +134,13 @@ impl Member {
         self.durable_id.as_deref().is_some_and(|id| !id.is_empty())
     }
 
-    /// Reads a whole member, `01 5c` included. The last fields may be missing, as in identities of C++ clients.
+    /// Reads a whole member, `01 5c` included. The last fields may be missing, as in identities of C++ clients, and bytes
+    /// may follow that a newer member has more to say with.
     ///
     /// # Errors
     /// If the bytes are no member.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        let member = Self::read(&mut reader)?;
-        reader.finish("member")?;
-        Ok(member)
+        Self::read(&mut Reader::new(bytes))
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -155,14 +153,14 @@ impl Member {
         }
         let address = address(reader)?;
         let port = reader.i32("membership port")?;
-        let host = string(reader, "host name")?.unwrap_or_default();
+        let host = text(reader, "host name")?;
         let flags = reader.u8("member flags")?;
         let direct_port = reader.i32("direct channel port")?;
         let process_id = reader.i32("process id")?;
         let kind = MemberKind::from_wire(reader.u8("member kind")?);
         let groups = groups(reader)?;
-        let name = string(reader, "member name")?.unwrap_or_default();
-        let tag = string(reader, "unique tag")?.unwrap_or_default();
+        let name = text(reader, "member name")?;
+        let tag = text(reader, "unique tag")?;
         let (durable_id, durable_timeout_s) = durable(reader)?;
         let version = match flags & FLAG_VERSION != 0 || (durable_id.is_none() && !reader.is_empty()) {
             true => Some(VersionOrdinal::read(reader)?),
@@ -189,46 +187,50 @@ impl Member {
         Ok(member)
     }
 
-    /// UUID and weight: the bytes may end anywhere in them.
+    /// UUID and weight: the bytes may end anywhere in them, and members before Geode 1.0 have neither.
     fn read_tail(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-        if reader.remaining() == 1 && self.version.is_none() {
+        if self.version.is_none() && only_version_left(reader) {
             // A C++ client writes its version without announcing it.
             self.version = Some(VersionOrdinal::read(reader)?);
             return Ok(());
         }
-        if reader.remaining() >= 16 {
+        if self.has_tail() && reader.remaining() >= 16 {
             self.uuid = (reader.u64("uuid")?, reader.u64("uuid")?);
-        }
-        if reader.remaining() >= 1 {
-            self.weight = reader.u8("member weight")?;
+            self.weight = reader.u8("member weight").unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Writes the whole member, `01 5c` included, as a member of Geode 1.0 or later does.
+    fn has_tail(&self) -> bool {
+        self.version.is_none_or(|version| version >= VersionOrdinal::GFE_90)
+    }
+
+    /// Writes the whole member, `01 5c` included.
     pub fn encode(&self, out: &mut impl BufMut) {
         out.put_slice(&HEADER);
         self.put_address(out);
         out.put_i32(self.port);
-        put_string(out, &self.host);
+        put_str(&self.host, out);
         out.put_u8(self.flags | if self.version.is_some() { FLAG_VERSION } else { 0 });
         out.put_i32(self.direct_port);
         out.put_i32(self.process_id);
         out.put_u8(self.kind.to_wire());
-        put_length(out, self.groups.len());
+        put_array_length(Some(self.groups.len()), out);
         for group in &self.groups {
-            put_string(out, group);
+            put_str(group, out);
         }
-        put_string(out, &self.name);
-        put_string(out, &self.tag);
-        put_string(out, self.durable_id.as_deref().unwrap_or_default());
+        put_str(&self.name, out);
+        put_str(&self.tag, out);
+        put_str(self.durable_id.as_deref().unwrap_or_default(), out);
         out.put_i32(self.durable_timeout_s);
         if let Some(version) = self.version {
             version.write(out);
         }
-        out.put_u64(self.uuid.0);
-        out.put_u64(self.uuid.1);
-        out.put_u8(self.weight);
+        if self.has_tail() {
+            out.put_u64(self.uuid.0);
+            out.put_u64(self.uuid.1);
+            out.put_u8(self.weight);
+        }
     }
 
     /// The short form that stands in event ids and version tags (Geode `writeEssentialData`).
@@ -239,14 +241,13 @@ impl Member {
         out.put_i32(self.port);
         out.put_u8(self.flags | FLAG_PARTIAL);
         out.put_u8(self.kind.to_wire());
-        put_string(&mut out, &self.tag);
-        put_string(&mut out, &self.name);
+        put_str(&self.tag, &mut out);
+        put_str(&self.name, &mut out);
         out
     }
 
     fn put_address(&self, out: &mut impl BufMut) {
-        put_length(out, self.address.len());
-        out.put_slice(&self.address);
+        put_byte_array(&self.address, out);
     }
 }
 
@@ -258,79 +259,31 @@ fn address(reader: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
     }
 }
 
+/// A text; null is empty, as Geode makes of it.
+fn text(reader: &mut Reader<'_>, field: &'static str) -> Result<String, DecodeError> {
+    Ok(read_str(reader, field)?.unwrap_or_default().into_owned())
+}
+
 fn groups(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
     let count = reader.array_length("groups")?.unwrap_or(0);
     if count > MAX_GROUPS {
         return Err(DecodeError::TooLarge { field: "groups", value: count as u64, limit: MAX_GROUPS as u64 });
     }
-    (0..count).map(|_| Ok(string(reader, "group")?.unwrap_or_default())).collect()
+    (0..count).map(|_| text(reader, "group")).collect()
+}
+
+fn only_version_left(reader: &Reader<'_>) -> bool {
+    matches!(reader.rest(), [short] if *short < 0x80) || matches!(reader.rest(), [0xff, _, _])
 }
 
 /// C++ clients without a durable id leave both fields out; what follows then is the version byte, or nothing.
 fn durable(reader: &mut Reader<'_>) -> Result<(Option<String>, i32), DecodeError> {
     match reader.rest().first() {
         Some(0x57 | 0x2a | 0x45 | 0x58 | 0x59) => {
-            let id = string(reader, "durable id")?.unwrap_or_default();
+            let id = text(reader, "durable id")?;
             Ok((Some(id), reader.i32("durable time-out")?))
         }
         _ => Ok((None, 0)),
-    }
-}
-
-/// A typed string; only the forms that fit an identity.
-pub(crate) fn string(reader: &mut Reader<'_>, field: &'static str) -> Result<Option<String>, DecodeError> {
-    let code = reader.u8(field)?;
-    let bytes = match code {
-        0x45 | 0x29 => return Ok(None),
-        0x57 => reader.utf(field)?,
-        0x2a => reader.utf(field)?,
-        0x58 => {
-            let length = reader.length(usize::MAX, field)?;
-            reader.bytes(length, field)?
-        }
-        0x59 => {
-            let length = reader.length(usize::MAX / 2, field)?;
-            let units = reader.bytes(length * 2, field)?.chunks_exact(2);
-            let units = units.map(|unit| unit.iter().fold(0_u16, |unit, byte| unit << 8 | u16::from(*byte)));
-            let text = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
-            return Ok(Some(text));
-        }
-        code => return Err(DecodeError::UnknownCode { code }),
-    };
-    let text = match code {
-        // One byte a character, Latin-1 to a reader.
-        0x57 | 0x58 => bytes.iter().map(|&byte| char::from(byte)).collect(),
-        _ => text::decode(bytes).map(Cow::into_owned).ok_or(DecodeError::BadText { field })?,
-    };
-    Ok(Some(text))
-}
-
-/// Writes a typed string as Java does, for text that fits 65535 bytes; longer text is cut.
-pub(crate) fn put_string(out: &mut impl BufMut, value: &str) {
-    let ascii = value.bytes().all(|byte| (1..0x80).contains(&byte));
-    let bytes = text::encode(value);
-    let mut end = bytes.len().min(usize::from(u16::MAX));
-    // Never in the middle of a character.
-    while end < bytes.len() && bytes.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
-        end -= 1;
-    }
-    out.put_u8(if ascii { 0x57 } else { 0x2a });
-    out.put_u16(u16::try_from(end).unwrap_or(u16::MAX));
-    out.put_slice(bytes.get(..end).unwrap_or_default());
-}
-
-/// Writes an array length.
-pub(crate) fn put_length(out: &mut impl BufMut, length: usize) {
-    match length {
-        0..=252 => out.put_u8(length as u8),
-        253..=0xffff => {
-            out.put_u8(0xfe);
-            out.put_u16(length as u16);
-        }
-        _ => {
-            out.put_u8(0xfd);
-            out.put_i32(i32::try_from(length).unwrap_or(i32::MAX));
-        }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use bytes::BufMut;
 
-use super::hello::CommunicationMode;
-use super::member::{Member, put_length};
+use super::incremental;
+use super::member::Member;
 use crate::codec::{Reader, text};
 use crate::error::DecodeError;
-use crate::version::VersionOrdinal;
+use crate::value::put_byte_array;
 
-/// The longest member and the longest text of an answer.
-const MAX_MEMBER: usize = 4096;
+/// The longest answer in bytes: a member, a text and, on feeds, lists of registered classes.
+pub(super) const MAX_WELCOME_BYTES: usize = 1 << 20;
 
 /// The first byte of an answer (Geode `Handshake.REPLY_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +27,8 @@ pub enum AcceptanceCode {
     AuthenticationFailed = 63,
     /// Refused: the durable id is in use.
     DuplicateDurableClient = 64,
+    /// A gateway may come in, and the receiver shows credentials of its own.
+    OkWithServerCredentials = 65,
     /// A feed may come in.
     FeedOk = 105,
     /// A feed is refused.
@@ -44,6 +46,7 @@ impl AcceptanceCode {
             62 => Some(Self::AuthenticationRequired),
             63 => Some(Self::AuthenticationFailed),
             64 => Some(Self::DuplicateDurableClient),
+            65 => Some(Self::OkWithServerCredentials),
             105 => Some(Self::FeedOk),
             106 => Some(Self::FeedRefused),
             _ => None,
@@ -108,29 +111,18 @@ impl Welcome {
     /// Reads an answer off the front of `bytes`: it and its size, or `Ok(None)` if it is not all there yet.
     ///
     /// # Errors
-    /// If the bytes are none.
+    /// If the bytes are none; [`Stranger::of`] may know what they are instead.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
         let mut reader = Reader::new(bytes);
-        match Self::read(&mut reader) {
-            Ok(welcome) => Ok(Some((welcome, bytes.len() - reader.remaining()))),
-            Err(DecodeError::Truncated { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let whole = Self::read(&mut reader).map(|welcome| (welcome, bytes.len() - reader.remaining()));
+        incremental(bytes, MAX_WELCOME_BYTES, "handshake reply", whole)
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let code = reader.u8("acceptance code")?;
-        if AcceptanceCode::from_wire(code).is_none() {
-            return Err(DecodeError::Invalid { field: "acceptance code", value: i64::from(code) });
-        }
+        let code = read_code(reader)?;
         let endpoint_type = reader.u8("endpoint type")?;
         let queue_size = reader.i32("queue size")?;
-        let length = reader.array_length("server member")?.unwrap_or(0);
-        if length > MAX_MEMBER {
-            let (value, limit) = (length as u64, MAX_MEMBER as u64);
-            return Err(DecodeError::TooLarge { field: "server member", value, limit });
-        }
-        let member = reader.bytes(length, "server member")?.to_vec();
+        let member = reader.byte_array("server member")?.unwrap_or_default().to_vec();
         let message = read_text(reader)?;
         let delta_propagation = reader.bool("delta propagation")?;
         Ok(Self { code, endpoint_type, queue_size, member, message, delta_propagation })
@@ -141,127 +133,50 @@ impl Welcome {
         out.put_u8(self.code);
         out.put_u8(self.endpoint_type);
         out.put_i32(self.queue_size);
-        put_length(out, self.member.len());
-        out.put_slice(&self.member);
+        put_byte_array(&self.member, out);
         put_text(out, &self.message);
         out.put_u8(u8::from(self.delta_propagation));
     }
-
-    /// Writes the answer to a gateway sender, which has the server's version behind the code and other last fields.
-    pub fn encode_for_gateway(&self, version: VersionOrdinal, out: &mut impl BufMut) {
-        out.put_u8(self.code);
-        if self.is_accepted() {
-            version.write(out);
-        }
-        out.put_u8(self.endpoint_type);
-        out.put_i32(self.queue_size);
-        put_length(out, self.member.len());
-        out.put_slice(&self.member);
-        put_text(out, &self.message);
-        // A refusal has the layout of operation connections.
-        out.put_u8(1);
-    }
 }
 
-/// The answer on feeds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FeedWelcome {
-    /// The code as it stands on the wire.
-    pub code: u8,
-    /// 0 a new queue, 1 a redundant one that was there, 2 a primary one that was there.
-    pub endpoint_type: u8,
-    /// Events waiting; -2 if there was no queue for the durable id, -1 if it has timed out.
-    pub queue_size: i32,
-    /// Empty means success, whatever the code.
-    pub message: String,
-    /// How often an idle feed is pinged, in milliseconds.
-    pub ping_interval_ms: i32,
+/// Who answers when it is no server: told by the first byte of what should have been an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Stranger {
+    /// The byte begins a TLS alert.
+    #[error("the server expects TLS")]
+    TlsServer,
+    /// A locator says so when it is taken for a server.
+    #[error("a locator was taken for a server")]
+    Locator,
 }
 
-impl FeedWelcome {
-    /// Stay out, for this reason.
+impl Stranger {
+    /// Who begins with this byte.
     #[must_use]
-    pub fn refused(code: AcceptanceCode, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if message.is_empty() {
-            message.push_str("refused");
-        }
-        Self { code: code as u8, endpoint_type: 0, queue_size: 0, message, ping_interval_ms: 60_000 }
-    }
-
-    /// Reads an answer off the front of `bytes`, for a client of Geode 1.5 or later whose server knows no instantiators or
-    /// serializers; `Ok(None)` if it is not all there yet.
-    ///
-    /// # Errors
-    /// If the bytes are none.
-    pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        match Self::read(&mut reader) {
-            Ok(welcome) => Ok(Some((welcome, bytes.len() - reader.remaining()))),
-            Err(DecodeError::Truncated { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let code = reader.u8("acceptance code")?;
-        let endpoint_type = reader.u8("endpoint type")?;
-        let queue_size = reader.i32("queue size")?;
-        let message = read_text(reader)?;
-        for map in ["instantiators", "data serializers", "supported classes"] {
-            if let Some(count @ 1..) = reader.array_length(map)? {
-                return Err(DecodeError::TooLarge { field: map, value: count as u64, limit: 0 });
-            }
-        }
-        let ping_interval_ms = reader.i32("ping interval")?;
-        Ok(Self { code, endpoint_type, queue_size, message, ping_interval_ms })
-    }
-
-    /// Writes the answer. Clients before 1.5 are told no ping interval; one whose version is unknown gets neither
-    /// that nor the maps.
-    pub fn encode(&self, version: VersionOrdinal, out: &mut impl BufMut) {
-        out.put_u8(self.code);
-        out.put_u8(self.endpoint_type);
-        out.put_i32(self.queue_size);
-        put_text(out, &self.message);
-        if !version.is_accepted() {
-            return;
-        }
-        out.put_slice(&[0, 0, 0]);
-        if version >= VersionOrdinal::GEODE_1_5_0 {
-            out.put_i32(self.ping_interval_ms);
+    pub const fn of(first: u8) -> Option<Self> {
+        match first {
+            21 => Some(Self::TlsServer),
+            crate::locator::SERVER_IS_LOCATOR => Some(Self::Locator),
+            _ => None,
         }
     }
 }
 
-/// Writes a refusal in the layout that a connection of this mode expects.
-pub fn put_refusal(
-    mode: CommunicationMode,
-    version: VersionOrdinal,
-    code: AcceptanceCode,
-    member: &[u8],
-    message: &str,
-    out: &mut impl BufMut,
-) {
-    match mode {
-        CommunicationMode::PrimaryServerToClient | CommunicationMode::SecondaryServerToClient => {
-            FeedWelcome::refused(code, message).encode(version, out);
-        }
-        CommunicationMode::GatewayToGateway => {
-            Welcome::refused(code, member.to_vec(), message).encode_for_gateway(version, out);
-        }
-        CommunicationMode::ClientToServer | CommunicationMode::ClientToServerForQueue => {
-            Welcome::refused(code, member.to_vec(), message).encode(out);
-        }
+/// The first byte of an answer, which must be one of the known codes.
+pub(super) fn read_code(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
+    let code = reader.u8("acceptance code")?;
+    match AcceptanceCode::from_wire(code) {
+        Some(_) => Ok(code),
+        None => Err(DecodeError::Invalid { field: "acceptance code", value: i64::from(code) }),
     }
 }
 
-fn read_text(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
+pub(super) fn read_text(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
     let field = "message";
     Ok(text::decode(reader.utf(field)?).ok_or(DecodeError::BadText { field })?.into_owned())
 }
 
-fn put_text(out: &mut impl BufMut, message: &str) {
+pub(super) fn put_text(out: &mut impl BufMut, message: &str) {
     // Texts are ours and short; one that is not loses its end rather than its length.
     let cut = message.char_indices().map(|(at, _)| at).find(|&at| at > 8000).unwrap_or(message.len());
     let bytes = text::encode(message.get(..cut).unwrap_or_default());
@@ -311,7 +226,6 @@ mod tests {
     #[test]
     fn a_refusal_is_never_silent() {
         assert!(!Welcome::refused(AcceptanceCode::Refused, Vec::new(), "").is_accepted());
-        assert!(!FeedWelcome::refused(AcceptanceCode::FeedRefused, "").message.is_empty());
     }
 
     #[test]
@@ -322,22 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn the_captured_feed_answer() {
-        let welcome = FeedWelcome {
-            code: AcceptanceCode::FeedOk as u8,
-            endpoint_type: 0,
-            queue_size: -2,
-            message: String::new(),
-            ping_interval_ms: 60_000,
-        };
-        let mut bytes = Vec::new();
-        welcome.encode(VersionOrdinal::GEODE_1_15_0, &mut bytes);
-        assert_eq!(bytes, [0x69, 0, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0xea, 0x60]);
-        assert_eq!(FeedWelcome::decode(&bytes), Ok(Some((welcome, bytes.len()))));
-    }
-
-    #[test]
     fn a_tls_alert_is_no_answer() {
         assert!(Welcome::decode(&[0x15, 3, 3, 0, 2, 2, 80]).is_err());
+        assert_eq!(Stranger::of(0x15), Some(Stranger::TlsServer));
+        assert!(Welcome::decode(&[67]).is_err());
+        assert_eq!(Stranger::of(67), Some(Stranger::Locator));
+        assert_eq!(Stranger::of(59), None);
     }
 }

@@ -6,6 +6,7 @@ use super::wire::{locations, put_locations, put_string, string};
 use super::{ServerLocation, incremental};
 use crate::DecodeError;
 use crate::codec::Reader;
+use crate::value::put_byte_array;
 
 const FIXED_ID_BYTE: u8 = 0x01;
 const FIXED_ID_SHORT: u8 = 0x02;
@@ -176,14 +177,7 @@ impl ClientId {
 
     fn write(&self, out: &mut impl BufMut) {
         out.put_slice(&[FIXED_ID_BYTE, CLIENT_PROXY_MEMBERSHIP_ID]);
-        match u8::try_from(self.identity.len()) {
-            Ok(short) if short <= 252 => out.put_u8(short),
-            _ => {
-                out.put_u8(0xfd);
-                out.put_i32(i32::try_from(self.identity.len()).unwrap_or(i32::MAX));
-            }
-        }
-        out.put_slice(&self.identity);
+        put_byte_array(&self.identity, out);
         out.put_i32(self.unique);
     }
 }

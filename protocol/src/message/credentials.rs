@@ -7,7 +7,7 @@ use crate::auth::Credentials;
 use crate::codec::writer::Buffer;
 use crate::codec::{Message, MessageType, Reader};
 use crate::error::DecodeError;
-use crate::handshake::hello::{put_credentials, read_credentials};
+use crate::wire::{put_properties, read_properties};
 
 /// What names no user in a security part.
 pub const NO_UNIQUE_ID: i64 = -1;
@@ -36,7 +36,7 @@ impl UserCredentials {
             return Ok(Self { credentials: None });
         }
         let mut reader = Reader::new(bytes);
-        let credentials = read_credentials(&mut reader)?;
+        let credentials = read_properties(&mut reader)?;
         reader.finish("properties")?;
         Ok(Self { credentials })
     }
@@ -45,7 +45,7 @@ impl UserCredentials {
     pub fn encode(&self, out: &mut impl Buffer, envelope: &Envelope) {
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
         match &self.credentials {
-            Some(credentials) => put_credentials(&mut *bytes, credentials),
+            Some(credentials) => put_properties(credentials, &mut *bytes),
             None => bytes.push(0xff),
         }
         let mut writer = parts::request(out, MessageType::UserCredentialMessage, envelope);
