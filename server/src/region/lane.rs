@@ -41,8 +41,8 @@ impl Answer {
 pub(super) struct Recall {
     /// How many of its numbers, from the first, had been seen.
     pub(super) known: usize,
-    /// The remembered operation and the place of this event's first number within it; `None` if the event is older than
-    /// what is remembered.
+    /// The lane's last operation and the place of this event's first number within it, negative if the event is older;
+    /// `None` if nothing of the event was seen.
     pub(super) answer: Option<(Answer, i64)>,
 }
 
@@ -79,9 +79,7 @@ impl Lane {
         }
         let seen = self.last.saturating_sub(first).saturating_add(1);
         let known = usize::try_from(seen).unwrap_or(usize::MAX).min(count);
-        let overlaps = last(first, count) >= self.first;
-        let answer = overlaps.then(|| (self.answer.clone(), first.saturating_sub(self.first)));
-        Recall { known, answer }
+        Recall { known, answer: Some((self.answer.clone(), first.saturating_sub(self.first))) }
     }
 
     pub(super) fn pinned_bytes(&self) -> usize {
