@@ -1,6 +1,7 @@
 //! Who is this, and is it over yet: the managers `token` and `users`, and what they stand on.
 //!
 //! - [`token`] verifies access tokens of an issuer with keys from [`key_set`];
+//! - [`users`] checks names and passwords against a file;
 //! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
 //! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
 //!
@@ -13,3 +14,4 @@ pub mod key_set;
 pub mod mint;
 mod once;
 pub mod token;
+pub mod users;
