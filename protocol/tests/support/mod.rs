@@ -39,7 +39,9 @@ pub struct Capture {
 impl Capture {
     /// Reads `tests/captures/NAME.txt`.
     pub fn read(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(format!("{name}.txt"));
+        // By way of the crate's own name, since the fuzzer's corpus is made by this code, too, from beside the crate.
+        let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/tests/captures");
+        let path = captures.join(format!("{name}.txt"));
         let text =
             std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self { name: name.to_owned(), turns: text.lines().filter_map(turn).collect() }
