@@ -127,17 +127,13 @@ pub fn locator(data: &[u8]) {
 pub fn value(data: &[u8]) {
     let length = object_length(data);
     let mut reader = Reader::new(data);
-    match Value::read(&mut reader) {
-        // Walking is the more generous one: it does not look into texts.
-        Ok(value) => {
-            assert_eq!(length, Ok(data.len() - reader.remaining()));
-            _ = value.to_string();
-            let written = value.to_bytes();
-            let again = Value::decode(&written);
-            assert_eq!(again.map(|again| again.to_bytes()), Ok(written));
-        }
-        Err(error) if length.is_err() => assert_eq!(Err(error), length, "the walks fail alike"),
-        Err(_) => {}
+    // Whatever decodes can be walked. Not the other way round: walking does not look into texts.
+    if let Ok(value) = Value::read(&mut reader) {
+        assert_eq!(length, Ok(data.len() - reader.remaining()));
+        _ = value.to_string();
+        let written = value.to_bytes();
+        let again = Value::decode(&written);
+        assert_eq!(again.map(|again| again.to_bytes()), Ok(written));
     }
     if let Ok(length) = length {
         assert_eq!(object_length(&data[..length]), Ok(length), "what follows does not count");
