@@ -113,6 +113,48 @@ fn authorities_must_be_readable() {
     assert!(matches!(new(), Err(FetchError::Authorities(_))));
 }
 
+/// Answers one TLS connection on loopback; the answer to the request, if the handshake succeeds.
+fn serve_tls(key: &rcgen::CertifiedKey<rcgen::KeyPair>) -> (String, thread::JoinHandle<()>) {
+    let private = rustls::pki_types::PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], private.into())
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/keys", listener.local_addr().unwrap().port());
+    let served = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let session = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(session, stream);
+        // Fails where the client does not trust us.
+        if stream.read(&mut [0; 4096]).is_ok() {
+            stream.write_all(&response("200 OK", "", b"{\"keys\":[]}")).unwrap();
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    (url, served)
+}
+
+#[tokio::test]
+async fn a_set_comes_by_tls_from_those_who_are_trusted() {
+    let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    fs::write(&path, key.cert.pem()).unwrap();
+    let (url, served) = serve_tls(&key);
+    let fetched = UrlSource::new(&url, Some(&path)).unwrap().fetch(false).await.unwrap().unwrap();
+    assert_eq!(fetched.document, b"{\"keys\":[]}");
+    served.join().unwrap();
+    let (url, served) = serve_tls(&key);
+    let error = UrlSource::new(&url, None).unwrap().fetch(false).await.unwrap_err();
+    assert!(matches!(error, FetchError::Request(_)), "{error}");
+    served.join().unwrap();
+}
+
 #[tokio::test]
 async fn a_file_is_read_again_when_it_has_changed_or_must_be() {
     let folder = tempfile::tempdir().unwrap();
