@@ -22,7 +22,9 @@ pub use embed::RegionHandle;
 
 mod acceptor;
 mod clients;
+mod command;
 mod connection;
+mod core;
 mod embed;
 mod locator;
 mod memory;
@@ -30,5 +32,6 @@ mod probe;
 mod refusal;
 mod seam;
 pub mod security;
+mod session;
 mod shutdown;
 mod tls;

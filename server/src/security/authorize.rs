@@ -3,13 +3,47 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use druse_protocol::auth::{AuthError, DecisionScope, ResourcePermission};
+use druse_protocol::auth::{AuthError, DecisionScope, KeyScope, Operation, Resource, ResourcePermission};
+use druse_protocol::message::key::KeyRef;
 use druse_protocol::time::Micros;
 
 use super::{Cell, Security, Subject};
 
 /// A login under which an operation may run. Whoever goes on for longer keeps it and asks again.
 pub(crate) type Permit = arc_swap::Guard<Option<Arc<Subject>>>;
+
+/// A permission as a request gives it: the key is made text only if the manager is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    resource: Resource,
+    /// What is to be done.
+    pub(crate) operation: Operation,
+    target: &'a str,
+    key: Option<KeyRef<'a>>,
+}
+
+impl<'a> Wanted<'a> {
+    /// `DATA:operation` on a region without its leading slash, for one key or all.
+    pub(crate) const fn data(operation: Operation, region: &'a str, key: Option<KeyRef<'a>>) -> Self {
+        Self { resource: Resource::Data, operation, target: region, key }
+    }
+
+    /// The permission as managers see it.
+    pub(crate) fn with_permission<T>(&self, act: impl FnOnce(&ResourcePermission<'_>) -> T) -> T {
+        let text = self.key.map(KeyRef::text);
+        let key = match &text {
+            None => KeyScope::Region,
+            Some(Some(text)) => KeyScope::Text(text),
+            Some(None) => KeyScope::Opaque,
+        };
+        act(&ResourcePermission {
+            resource: self.resource,
+            operation: self.operation,
+            target: self.target,
+            key,
+        })
+    }
+}
 
 impl Security {
     /// The login in `cell`, if its end has not come. No permission is asked.
@@ -29,7 +63,7 @@ impl Security {
         &self,
         cell: &Cell,
         region: Option<u32>,
-        wanted: &ResourcePermission<'_>,
+        wanted: &Wanted<'_>,
         now: Micros,
     ) -> Result<Permit, AuthError> {
         let permit = self.admit(cell, now)?;
@@ -39,7 +73,9 @@ impl Security {
         if remembered.is_some_and(|region| subject.grants().holds(region, wanted.operation, epoch)) {
             return Ok(permit);
         }
-        match self.manager.authorize(subject.principal(), wanted, now) {
+        let answer =
+            wanted.with_permission(|wanted| self.manager.authorize(subject.principal(), wanted, now));
+        match answer {
             Ok(()) => {
                 if let Some(region) = remembered {
                     subject.grants().remember(region, wanted.operation, epoch);

@@ -115,6 +115,11 @@ impl Cell {
         self.serial
     }
 
+    /// Whose cell it is, whether logged in or not.
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.state.lock().name)
+    }
+
     /// How many logins the cell has had; also counts their ends.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

@@ -26,6 +26,7 @@ mod user_auths;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+pub(crate) use authorize::{Permit, Wanted};
 pub(crate) use cell::Cell;
 use cell::CellContext;
 pub use cell::PrincipalChange;

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use druse_protocol::auth::{
-    AuthError, DecisionScope, KeyScope, Operation, Peer, ResourcePermission, Revocation,
-};
+use druse_protocol::auth::{AuthError, DecisionScope, Operation, Peer, Revocation};
 use druse_protocol::time::{ManualClock, Micros};
 
 use super::testing::{TestManager, credentials};
@@ -68,7 +66,7 @@ impl World {
 
     fn read(&self, client: &ClientLogins, id: i64, now: Micros) -> Result<(), AuthError> {
         let cell = client.cell(id).ok_or_else(unknown_user)?;
-        let wanted = ResourcePermission::read("orders", KeyScope::Region);
+        let wanted = Wanted::data(Operation::Read, "orders", None);
         self.security.authorize(&cell, Some(1), &wanted, now).map(drop)
     }
 }
