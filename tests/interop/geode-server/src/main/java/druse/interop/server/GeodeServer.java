@@ -3,6 +3,7 @@ package druse.interop.server;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.nio.file.Files;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
@@ -34,6 +35,8 @@ public final class GeodeServer {
     long begun = System.nanoTime();
     GridSecurityManager security = options.open ? null : security(options);
     int locatorPort = options.locatorPort == 0 ? freePort() : options.locatorPort;
+    // A locator leaves a file in the working directory.
+    System.setProperty("user.dir", Files.createTempDirectory("geode-server").toString());
     Cache cache = cache(options, security, locatorPort);
     for (String region : options.regions) {
       cache.createRegionFactory(options.partitioned ? RegionShortcut.PARTITION : RegionShortcut.REPLICATE)

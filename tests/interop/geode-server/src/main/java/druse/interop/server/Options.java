@@ -68,11 +68,11 @@ final class Options {
       case "--control-port" -> controlPort = Integer.parseInt(value);
       case "--locator-port" -> locatorPort = Integer.parseInt(value);
       case "--region" -> regions.add(value);
-      case "--jwks-file" -> keySet = Path.of(value);
+      case "--jwks-file" -> keySet = Path.of(value).toAbsolutePath();
       case "--issuer" -> issuer = value;
       case "--audience" -> audience = value;
-      case "--tls-keystore" -> tlsKeystore = value;
-      case "--tls-truststore" -> tlsTruststore = value;
+      case "--tls-keystore" -> tlsKeystore = Path.of(value).toAbsolutePath().toString();
+      case "--tls-truststore" -> tlsTruststore = Path.of(value).toAbsolutePath().toString();
       case "--tls-password" -> tlsPassword = value;
       case "--max-connections" -> maxConnections = Integer.parseInt(value);
       case "--max-threads" -> maxThreads = Integer.parseInt(value);

@@ -1,0 +1,100 @@
+package druse.interop.client;
+
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/** Runs cases one after another, a line each, and counts. A case that hangs fails and is left behind. */
+final class Runner {
+  private static final long CASE_SECONDS = 60;
+
+  private final String only;
+  private final ExecutorService executor = Executors.newCachedThreadPool(task -> {
+    Thread thread = new Thread(task, "case");
+    thread.setDaemon(true);
+    return thread;
+  });
+  private String group = "";
+  private int passed;
+  private int failed;
+
+  /** @param only run the cases whose name contains this; null: all */
+  Runner(String only) {
+    this.only = only;
+  }
+
+  /** Cases from now on belong to this group. */
+  void group(String name) {
+    group = name;
+  }
+
+  /** Whether any case of a group can be wanted; spares the set-up of groups that are filtered out by their name. */
+  boolean wants(String name) {
+    return only == null || name.contains(only) || only.contains(name);
+  }
+
+  void run(String name, Check.Action body) {
+    run(name, CASE_SECONDS, body);
+  }
+
+  void run(String name, long seconds, Check.Action body) {
+    String full = group + ": " + name;
+    if (only != null && !full.contains(only)) {
+      return;
+    }
+    long begun = System.nanoTime();
+    Throwable failure = outcome(seconds, body);
+    long millis = (System.nanoTime() - begun) / 1_000_000;
+    if (failure == null) {
+      passed++;
+      System.out.printf("ok    %s (%d ms)%n", full, millis);
+    } else {
+      failed++;
+      System.out.printf("FAIL  %s (%d ms)%n      %s%n", full, millis, Check.chain(failure));
+      failure.printStackTrace(System.out);
+    }
+  }
+
+  /** Counts a set-up that failed as a failed case. */
+  void broken(String what, Throwable failure) {
+    failed++;
+    System.out.printf("FAIL  %s: %s%n      %s%n", group, what, Check.chain(failure));
+    failure.printStackTrace(System.out);
+  }
+
+  int passed() {
+    return passed;
+  }
+
+  int failed() {
+    return failed;
+  }
+
+  private Throwable outcome(long seconds, Check.Action body) {
+    Thread[] worker = new Thread[1];
+    Future<?> running = executor.submit(() -> {
+      worker[0] = Thread.currentThread();
+      body.run();
+      return null;
+    });
+    try {
+      running.get(seconds, TimeUnit.SECONDS);
+      return null;
+    } catch (ExecutionException failure) {
+      return failure.getCause();
+    } catch (TimeoutException hanging) {
+      AssertionError error = new AssertionError("still running after " + seconds + " s");
+      if (worker[0] != null) {
+        error.setStackTrace(worker[0].getStackTrace());
+      }
+      running.cancel(true);
+      return error;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return e;
+    }
+  }
+}
