@@ -1,6 +1,5 @@
 //! The port that clients connect to: who gets in, over which transport, and how it ended.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::acceptor::{Acceptor, Slot, Slots};
+use crate::config::Limits;
 use crate::connection::{Connection, End, Shared};
 use crate::metrics::RefusalReason;
 use crate::seam::{CloseReason, ConnectionEngine};
@@ -52,26 +52,16 @@ struct Door<F> {
 }
 
 impl<F: EngineFactory> Clients<F> {
-    /// Binds.
-    ///
-    /// # Errors
-    /// Whatever the system says.
-    pub(crate) fn bind(
-        address: SocketAddr,
-        tls: Option<Tls>,
-        factory: F,
-        shared: Arc<Shared>,
-    ) -> io::Result<Self> {
+    /// Lets clients in through `acceptor`.
+    pub(crate) fn new(acceptor: Acceptor, tls: Option<Tls>, factory: F, shared: Arc<Shared>) -> Self {
         let most = shared.limits.connections;
-        let slots = Slots::new(most, shared.limits.connections_per_address);
-        let acceptor = Acceptor::bind(address, slots)?;
         let refusals = Slots::new(REFUSALS, None);
-        Ok(Self { acceptor, door: Arc::new(Door { factory, shared, tls, refusals, most }) })
+        Self { acceptor, door: Arc::new(Door { factory, shared, tls, refusals, most }) }
     }
 
-    /// Where it listens.
-    pub(crate) const fn local(&self) -> SocketAddr {
-        self.acceptor.local()
+    /// How many clients there may be.
+    pub(crate) fn places(limits: &Limits) -> Slots {
+        Slots::new(limits.connections, limits.connections_per_address)
     }
 
     /// Lets clients in until the draining begins.
@@ -208,7 +198,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::config::Limits;
     use crate::memory::MemoryBudget;
     use crate::seam::{Next, Step};
     use crate::shutdown::Shutdown;
@@ -266,10 +255,10 @@ mod tests {
             shutdown: Shutdown::default(),
             limits,
         });
-        let clients =
-            Clients::bind(([127, 0, 0, 1], 0).into(), None, Parrots, Arc::clone(&shared)).expect("bind");
-        let local = clients.local();
-        shared.shutdown.spawn(clients.run());
+        let slots = Clients::<Parrots>::places(&shared.limits);
+        let acceptor = Acceptor::bind(([127, 0, 0, 1], 0).into(), slots).expect("bind");
+        let local = acceptor.local();
+        shared.shutdown.spawn(Clients::new(acceptor, None, Parrots, Arc::clone(&shared)).run());
         (local, shared)
     }
 

@@ -32,6 +32,9 @@ pub struct ServerConfig {
     /// Where metrics and health probes are served over HTTP; off by default. Bind it to the loopback address unless
     /// somebody else has to read it: it asks nobody who they are.
     pub probes: Option<SocketAddr>,
+    /// Where the PDX types of clients are kept. Clients remember the numbers of types for good, so a node that forgets
+    /// them strands the clients that outlive it. In memory only by default: a file needs a place that somebody chose.
+    pub pdx_registry: Option<PathBuf>,
     /// Regions to create, without the leading slash.
     pub regions: Vec<String>,
     /// Bounds on what peers can cost.
@@ -48,6 +51,7 @@ impl Default for ServerConfig {
             locator_port: None,
             tls: None,
             probes: None,
+            pdx_registry: None,
             regions: Vec::new(),
             limits: Limits::default(),
         }

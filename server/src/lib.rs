@@ -19,6 +19,7 @@ pub mod pdx;
 pub mod region;
 
 pub use embed::RegionHandle;
+pub use node::{Node, NodeBuilder, StartError};
 
 mod acceptor;
 mod clients;
@@ -28,6 +29,7 @@ mod core;
 mod embed;
 mod locator;
 mod memory;
+mod node;
 mod probe;
 mod refusal;
 mod seam;

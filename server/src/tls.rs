@@ -171,4 +171,4 @@ fn unusable(error: PemError, path: &Path, what: &'static str) -> TlsError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

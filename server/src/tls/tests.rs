@@ -10,13 +10,13 @@ use tokio_rustls::TlsConnector;
 use super::*;
 
 /// A certificate authority, and files signed by it.
-struct Authority {
+pub(crate) struct Authority {
     directory: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer =
@@ -26,12 +26,12 @@ impl Authority {
         Self { directory, issuer }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Writes `<name>.pem` and `<name>.key`.
-    fn issue(&self, name: &str) -> TlsConfig {
+    pub(crate) fn issue(&self, name: &str) -> TlsConfig {
         let key = KeyPair::generate().expect("key");
         let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
         let certificate = params.signed_by(&key, &self.issuer).expect("certificate");
@@ -58,6 +58,18 @@ impl Authority {
                 )
                 .expect("identity"),
         })
+    }
+}
+
+impl Authority {
+    /// A client's side of TLS over `stream`.
+    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        identity: Option<&TlsConfig>,
+        stream: S,
+    ) -> io::Result<tokio_rustls::client::TlsStream<S>> {
+        let name = ServerName::try_from("grid.test").expect("name");
+        TlsConnector::from(self.client(identity)).connect(name, stream).await
     }
 }
 
