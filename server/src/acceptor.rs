@@ -121,11 +121,6 @@ impl Slots {
         Self(Arc::new(SlotTable { most, most_per_address, taken: Mutex::default() }))
     }
 
-    /// Most peers in all.
-    pub(crate) fn most(&self) -> usize {
-        self.0.most
-    }
-
     /// A place for a peer from `address`, or why there is none.
     pub(crate) fn take(&self, address: IpAddr) -> Result<Slot, RefusalReason> {
         // An IPv4 peer on an IPv6 socket is the same peer.

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio_util::task::TaskTracker;
 
-const RUNNING: u8 = 0;
+/// Phases in order; 0 is running.
 const DRAINING: u8 = 1;
 const ABORTING: u8 = 2;
 

@@ -414,6 +414,6 @@ async fn an_aborted_connection_still_closes_its_engine() {
 #[test]
 fn an_idle_connection_is_small() {
     type Plain = Connection<tokio::net::TcpStream, Double>;
-    let size = std::mem::size_of::<Plain>();
+    let size = size_of::<Plain>();
     assert!(size <= 512, "{size} bytes besides the engine");
 }

@@ -85,5 +85,5 @@ fn listen<T>(
     address: SocketAddr,
     bind: impl FnOnce() -> std::io::Result<T>,
 ) -> Result<T, StartError> {
-    bind().map_err(|source| StartError::Listen { purpose, address, source: source.into() })
+    bind().map_err(|source| StartError::Listen { purpose, address, source })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message, MessageType, Security};
+use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message, MessageType};
 use druse_protocol::handshake::{
     ClientHello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
 };
@@ -261,7 +261,7 @@ async fn metrics_are_off_unless_asked_for() {
     assert_eq!(open_node().await.probes(), None);
     let node = builder().metrics_port(0).security_none().start().await.expect("started");
     let mut client = Client::connect(&node).await;
-    client.ask(|out, envelope| Ping::encode(out, envelope)).await;
+    client.ask(Ping::encode).await;
     let mut stream = TcpStream::connect(node.probes().expect("probes")).await.expect("connect");
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: node\r\n\r\n").await.expect("written");
     let mut page = String::new();
