@@ -106,12 +106,13 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Agrees on TLS with a peer until `deadline`. Gives the peer's certificate too, in DER, if it showed one.
+    /// Agrees on TLS with a peer until `deadline`. Gives the peer's certificate too, in DER, if it showed one. The stream
+    /// is boxed: its thousand bytes would stand in the task of a connection once for each function that they pass.
     pub(crate) async fn accept<S>(
         &self,
         stream: S,
         deadline: Instant,
-    ) -> Result<(TlsStream<S>, Option<Arc<[u8]>>), HandshakeError>
+    ) -> Result<(Box<TlsStream<S>>, Option<Arc<[u8]>>), HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -121,7 +122,7 @@ impl Tls {
             .map_err(explain)?;
         let certificate =
             stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|der| Arc::from(der.as_ref()));
-        Ok((stream, certificate))
+        Ok((Box::new(stream), certificate))
     }
 }
 

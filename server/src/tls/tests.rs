@@ -73,7 +73,7 @@ impl Authority {
     }
 }
 
-type Accepted = Result<(TlsStream<tokio::io::DuplexStream>, Option<Arc<[u8]>>), HandshakeError>;
+type Accepted = Result<(Box<TlsStream<tokio::io::DuplexStream>>, Option<Arc<[u8]>>), HandshakeError>;
 
 /// Lets a client and the node meet; the client sends `hello` and stays.
 async fn meet(tls: &Tls, client: Arc<ClientConfig>) -> Accepted {
