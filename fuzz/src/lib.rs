@@ -14,10 +14,14 @@ mod types;
 use std::fmt::Debug;
 
 use druse_protocol::codec::{Chunk, ChunkedHeader, FrameLimits, Header, Message, Reader};
-use druse_protocol::handshake::{ClientHello, ClientProxyMembershipId, FeedWelcome, Member, Welcome};
+use druse_protocol::handshake::{
+    AcceptanceCode, ClientHello, ClientProxyMembershipId, FeedWelcome, GatewayAnswer, Member, Welcome,
+};
 use druse_protocol::locator::{Opening, Request, Response};
+use druse_protocol::message::credentials::{RemoveUserAuth, UserCredentials, UserCredentialsReply};
 use druse_protocol::message::exception::{ExceptionReply, RemoteException, TextError};
 use druse_protocol::message::fuzzing::{judge_chunk, judge_message};
+use druse_protocol::message::housekeeping::CloseConnection;
 use druse_protocol::message::key::KeyRef;
 use druse_protocol::value::java_stream::{self, Stream};
 use druse_protocol::value::pdx::{EnumInfo, PdxType};
@@ -67,6 +71,10 @@ pub fn requests(data: &[u8]) {
         judge_message(&message);
         _ = ExceptionReply::decode(&message);
         _ = TextError::decode(&message);
+        _ = UserCredentials::decode(&message);
+        _ = UserCredentialsReply::decode(&message);
+        _ = RemoveUserAuth::decode(&message);
+        _ = CloseConnection::decode(&message);
     }
 }
 
@@ -83,7 +91,12 @@ pub fn exception(data: &[u8]) {
 pub fn handshake(data: &[u8]) {
     settled(data, |bytes| ClientHello::decode(bytes).map(|cut| cut.map(|(_, size)| size)));
     settled(data, |bytes| Welcome::decode(bytes).map(|cut| cut.map(|(_, size)| size)));
-    settled(data, |bytes| FeedWelcome::decode(bytes).map(|cut| cut.map(|(_, size)| size)));
+    settled(data, |bytes| GatewayAnswer::decode(bytes).map(|cut| cut.map(|(_, size)| size)));
+    // A refusal on a feed may end behind its text, and does so for clients of an unknown version: where the bytes end is
+    // all there is to tell by, and the connection ends with it.
+    if data.first() != Some(&(AcceptanceCode::FeedRefused as u8)) {
+        settled(data, |bytes| FeedWelcome::decode(bytes).map(|cut| cut.map(|(_, size)| size)));
+    }
     if let Ok(Some((hello, _))) = ClientHello::decode(data) {
         let mut out = Vec::new();
         hello.encode(&mut out);
@@ -96,7 +109,11 @@ pub fn handshake(data: &[u8]) {
         let size = out.len();
         assert_eq!(Welcome::decode(&out), Ok(Some((welcome, size))));
     }
-    if let Ok(member) = Member::decode(data) {
+    // The identity of a C++ client lacks fields without saying which, so that only those of Java can be written again; the
+    // node keeps either as bytes.
+    if let Some(member) =
+        Member::decode(data).ok().filter(|member| member.durable_id.is_some() && member.version.is_some())
+    {
         let mut out = Vec::new();
         member.encode(&mut out);
         assert_eq!(Member::decode(&out), Ok(member));
