@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use druse_protocol::codec::{MessageType, Part, PartKind};
+use druse_protocol::value::pdx::{PdxObject, PdxType};
 use druse_protocol::value::{DsCode, Value, key, object_length};
 use support::{Capture, message};
 
@@ -62,4 +63,35 @@ fn every_captured_key_is_canonical_already() {
         }
     }
     assert!(count >= 14, "{count} keys that are no text");
+}
+
+#[test]
+fn a_captured_pdx_object_is_read_by_its_captured_type() {
+    for version in ["1.14.4", "1.15.1"] {
+        let exchanges = Capture::read(&format!("values-{version}")).exchanges();
+        let registration = |exchange: &support::Exchange| {
+            let request = message(&exchange.request);
+            let part =
+                request.parts().next().filter(|_| request.kind() == Some(MessageType::GetPdxIdForType))?;
+            let id = message(&exchange.reply).parts().next()?.as_i32()?;
+            Some((id, part.bytes.to_vec()))
+        };
+        let (id, bytes) = exchanges.iter().find_map(registration).expect("a registration");
+        let pdx_type = PdxType::decode(&bytes).unwrap();
+        let mut again = Vec::new();
+        pdx_type.encode(&mut again);
+        assert_eq!(again, bytes);
+        assert_eq!(object_length(&bytes), Ok(bytes.len()));
+
+        let captures = [Capture::read(&format!("values-{version}"))];
+        let objects: Vec<_> = captures.iter().flat_map(objects).collect();
+        let person = objects.iter().find_map(|bytes| PdxObject::decode(bytes).unwrap()).expect("a person");
+        assert_eq!(person.type_id, id);
+        for field in ["name", "age", "score", "tags", "m", "next"] {
+            let value = person.value_of(&pdx_type, field).unwrap();
+            assert!(value.is_some(), "{field} of {:?}", pdx_type.fields);
+        }
+        assert!(matches!(person.value_of(&pdx_type, "age"), Ok(Some(Value::Integer(_)))));
+        assert!(matches!(person.value_of(&pdx_type, "name"), Ok(Some(Value::String(_)))));
+    }
 }
