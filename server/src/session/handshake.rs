@@ -67,9 +67,8 @@ fn refuse_bytes(core: &NodeCore, error: HelloError, out: &mut BytesMut) -> Close
         HelloError::UnsupportedVersion { mode, version } => {
             refuse(core, mode, version, AcceptanceCode::Refused, &text, out)
         }
-        HelloError::BadConflation { mode, .. } => {
-            // Its version was read and accepted, but is not told; the layout is the same for all that are.
-            refuse(core, mode, VersionOrdinal::GEODE_1_15_0, AcceptanceCode::Invalid, &text, out)
+        HelloError::BadConflation { mode, version, .. } => {
+            refuse(core, mode, version, AcceptanceCode::Invalid, &text, out)
         }
         // As Geode: whoever does not know this field is no client.
         HelloError::BadReplyCode(_) => CloseReason::HandshakeRefused(text),
