@@ -27,7 +27,7 @@ pub(super) fn contains(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Re
 }
 
 fn has(region: &Region, key: KeyRef<'_>, mode: ContainsMode) -> Result<bool, Failure> {
-    let record = region.get(&*key.key_bytes()?);
+    let record = region.get(&key.key_bytes()?);
     let value = record.as_ref().and_then(|record| record.value());
     Ok(match mode {
         ContainsMode::Key => value.is_some(),

@@ -12,7 +12,7 @@ use crate::session::failure::Failure;
 pub(super) fn get_entry(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Result<Answer, Failure> {
     let request = GetEntry::decode(message)?;
     let region = exchange.enter(request.region, Operation::Read, Some(request.key))?;
-    let record = region.get(&*request.key.key_bytes()?).filter(|record| !record.is_tombstone());
+    let record = region.get(&request.key.key_bytes()?).filter(|record| !record.is_tombstone());
     let entry = record.as_ref().map(|record| EntrySnapshot {
         key: record.key(),
         value: value_of(record),

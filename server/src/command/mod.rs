@@ -148,7 +148,7 @@ pub(crate) const fn needs_no_login(kind: MessageType) -> bool {
 
 /// Whether the answer to this request carries a security part on a node that asks for logins.
 pub(crate) fn is_secured(kind: MessageType, message: &Message<'_>) -> bool {
-    !kind.is_internal() && !(kind == MessageType::Put && is_statistics(message))
+    !(kind.is_internal() || kind == MessageType::Put && is_statistics(message))
 }
 
 /// How errors in answer to this request are framed.

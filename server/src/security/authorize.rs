@@ -1,7 +1,6 @@
 //! May this user do that, now? Asked by every operation.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use druse_protocol::auth::{AuthError, DecisionScope, KeyScope, Operation, Resource, ResourcePermission};
 use druse_protocol::message::key::KeyRef;
@@ -69,8 +68,7 @@ impl Security {
         let permit = self.admit(cell, now)?;
         let Some(subject) = permit.as_ref() else { return Err(cell.refusal(now)) };
         let remembered = region.filter(|_| self.scope == DecisionScope::Region);
-        let epoch = self.policy_epoch.load(Ordering::Acquire);
-        if remembered.is_some_and(|region| subject.grants().holds(region, wanted.operation, epoch)) {
+        if remembered.is_some_and(|region| subject.grants().holds(region, wanted.operation)) {
             return Ok(permit);
         }
         let answer =
@@ -78,7 +76,7 @@ impl Security {
         match answer {
             Ok(()) => {
                 if let Some(region) = remembered {
-                    subject.grants().remember(region, wanted.operation, epoch);
+                    subject.grants().remember(region, wanted.operation);
                 }
                 Ok(permit)
             }

@@ -24,7 +24,7 @@ mod tests;
 mod user_auths;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use authorize::{Permit, Wanted};
 pub(crate) use cell::Cell;
@@ -42,7 +42,7 @@ use rand::{Rng, SeedableRng};
 use revocations::Revocations;
 pub(crate) use subject::Subject;
 use tokio::sync::Semaphore;
-pub(crate) use user_auths::{Admitted, ClientUserAuths, unknown_user};
+pub(crate) use user_auths::{ClientUserAuths, unknown_user};
 
 use crate::audit;
 use crate::metrics::Metrics;
@@ -79,8 +79,6 @@ pub(crate) struct Security {
     policies: SecurityPolicies,
     /// How widely the manager lets its permits be remembered.
     scope: DecisionScope,
-    /// Rises when rights were narrowed: empties what is remembered of permits.
-    policy_epoch: AtomicU32,
     clients: Clients,
     cells: Arc<CellContext>,
     deadlines: Arc<Deadlines>,
@@ -104,7 +102,6 @@ impl Security {
         let deadlines = Arc::new(Deadlines::default());
         Arc::new(Self {
             scope: manager.decision_scope(),
-            policy_epoch: AtomicU32::new(0),
             clients: Clients::default(),
             cells: Arc::new(CellContext {
                 deadlines: Arc::clone(&deadlines),
@@ -158,11 +155,6 @@ impl Security {
             .sum();
         self.metrics.revocations.add(ended as u64);
         audit::revocation(&revocation.principal, &revocation.reason);
-    }
-
-    /// Rights may have been narrowed: no remembered permit holds any longer.
-    pub(crate) fn forget_permits(&self) {
-        self.policy_epoch.fetch_add(1, Ordering::Release);
     }
 
     fn check_revoked(&self, subject: &Subject) -> Result<(), AuthError> {

@@ -122,16 +122,16 @@ pub(crate) struct Grants([AtomicU64; Grants::PLACES]);
 impl Grants {
     const PLACES: usize = 8;
 
-    /// Whether `operation` on the region of that number was permitted under this policy epoch.
-    pub(crate) fn holds(&self, region: u32, operation: Operation, epoch: u32) -> bool {
+    /// Whether `operation` on the region of that number was permitted.
+    pub(crate) fn holds(&self, region: u32, operation: Operation) -> bool {
         let held = self.place(region).load(Ordering::Relaxed);
-        held & !Self::OPERATIONS == Self::tag(region, epoch) && held & Self::bit(operation) != 0
+        held & !Self::OPERATIONS == Self::tag(region) && held & Self::bit(operation) != 0
     }
 
     /// Remembers a permit.
-    pub(crate) fn remember(&self, region: u32, operation: Operation, epoch: u32) {
+    pub(crate) fn remember(&self, region: u32, operation: Operation) {
         let place = self.place(region);
-        let tag = Self::tag(region, epoch);
+        let tag = Self::tag(region);
         // Two at once may lose a bit; it is then asked again.
         let held = place.load(Ordering::Relaxed);
         let held = if held & !Self::OPERATIONS == tag { held } else { tag };
@@ -145,9 +145,9 @@ impl Grants {
         &self.0[region as usize % Self::PLACES]
     }
 
-    /// 32 bits of epoch, 29 of region: a node never makes half a billion of them.
-    fn tag(region: u32, epoch: u32) -> u64 {
-        u64::from(epoch) << 32 | u64::from(region & 0x1fff_ffff) << 3
+    /// One more than the number, so that an empty place belongs to no region.
+    fn tag(region: u32) -> u64 {
+        (u64::from(region) + 1) << 3
     }
 
     fn bit(operation: Operation) -> u64 {
@@ -177,17 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn permits_are_remembered_by_region_operation_and_epoch() {
+    fn permits_are_remembered_by_region_and_operation() {
         let grants = Grants::default();
-        assert!(!grants.holds(0, Operation::Read, 0), "an empty place permits nothing");
-        grants.remember(3, Operation::Read, 7);
-        assert!(grants.holds(3, Operation::Read, 7));
-        assert!(!grants.holds(3, Operation::Write, 7));
-        assert!(!grants.holds(3, Operation::Read, 8));
-        assert!(!grants.holds(11, Operation::Read, 7), "another region in the same place");
-        grants.remember(3, Operation::Write, 7);
-        assert!(grants.holds(3, Operation::Read, 7) && grants.holds(3, Operation::Write, 7));
-        grants.remember(11, Operation::Write, 7);
-        assert!(!grants.holds(3, Operation::Write, 7));
+        assert!(!grants.holds(0, Operation::Read), "an empty place permits nothing");
+        grants.remember(3, Operation::Read);
+        assert!(grants.holds(3, Operation::Read));
+        assert!(!grants.holds(3, Operation::Write));
+        assert!(!grants.holds(11, Operation::Read), "another region in the same place");
+        grants.remember(3, Operation::Write);
+        assert!(grants.holds(3, Operation::Read) && grants.holds(3, Operation::Write));
+        grants.remember(11, Operation::Write);
+        assert!(!grants.holds(3, Operation::Write));
     }
 }

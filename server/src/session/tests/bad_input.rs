@@ -3,6 +3,7 @@
 use druse_protocol::codec::MessageWriter;
 use proptest::prelude::*;
 
+use super::expiry::{get_all, put_all};
 use super::*;
 
 const NEW: VersionOrdinal = VersionOrdinal::GEODE_1_15_0;
@@ -153,8 +154,8 @@ proptest! {
                 0 => talk.get_request("k"),
                 1 => talk.put_request("k", b"value"),
                 2 => talk.login_request(credentials("ann", None, None)),
-                3 => super::expiry::get_all(&talk, &["k", "l"]),
-                4 => super::expiry::put_all(&talk, 3),
+                3 => get_all(&talk, &["k", "l"]),
+                4 => put_all(&talk, 3),
                 _ => hello(1, NEW),
             };
             for (index, byte) in damage {
