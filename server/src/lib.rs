@@ -10,6 +10,9 @@
 //!
 //! The modules on the left do things, the modules on the right decide things: `session` never sees a socket or a
 //! clock, and what stands left of it never sees a message.
+//!
+//! A first program stands at [`Node`]. Whoever brings a security manager of their own implements
+//! [`auth::SecurityManager`].
 
 pub mod audit;
 pub mod config;
@@ -18,6 +21,7 @@ pub mod metrics;
 pub mod pdx;
 pub mod region;
 
+pub use druse_protocol::{auth, time};
 pub use embed::RegionHandle;
 pub use node::{Node, NodeBuilder, StartError};
 

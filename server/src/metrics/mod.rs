@@ -1,5 +1,5 @@
 //! What the node counts. Plain atomics: counting must not cost an operation anything worth measuring. The Prometheus
-//! form is made from them on demand, in [`export`].
+//! form is made from them on demand, by [`render`].
 
 mod export;
 mod histogram;
