@@ -12,6 +12,7 @@ use druse_protocol::time::Micros;
 
 use super::client::Client;
 use super::failure::Failure;
+use crate::audit;
 use crate::core::NodeCore;
 use crate::engine::Outcome;
 use crate::region::{EventNumber, EventOrigin, Region};
@@ -27,6 +28,8 @@ pub(crate) struct Exchange<'e> {
     pub(crate) now: Micros,
     pub(crate) out: &'e mut BytesMut,
     pub(crate) ask: Ask,
+    /// Whether a refusal has been noted for the audit: one line a step, however many keys a request names.
+    pub(crate) is_noted: bool,
     /// The earliest end of a login on which what was written rests.
     pub(crate) good_until: &'e mut Micros,
 }
@@ -132,8 +135,10 @@ impl Exchange<'_> {
             Err(error) => {
                 if matches!(error, AuthError::NotAuthorized(_)) {
                     self.core.metrics.authorization_refusals.inc();
-                    let name = cell.name();
-                    wanted.with_permission(|wanted| crate::audit::refusal(&self.client.peer, &name, wanted));
+                    if !std::mem::replace(&mut self.is_noted, true) {
+                        let name = cell.name();
+                        wanted.with_permission(|wanted| audit::refusal(&self.client.peer, &name, wanted));
+                    }
                 }
                 Err(error.into())
             }

@@ -302,6 +302,7 @@ impl Turn<'_> {
             now: self.now,
             out: self.out,
             ask,
+            is_noted: false,
             good_until: self.good_until,
         })
     }

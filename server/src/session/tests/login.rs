@@ -118,6 +118,22 @@ async fn logins_fail_in_the_words_that_clients_know() {
     }
 }
 
+/// Row 21: what an old client leaves behind at each login.
+#[tokio::test(start_paused = true)]
+async fn the_ended_logins_of_an_old_client_do_not_pile_up() {
+    let node = Node::secured();
+    let mut talk = node.connect(OLD).await;
+    for _ in 0..100 {
+        talk.login("ann", Some(talk.now + SECOND)).await.expect("login");
+        talk.get("k").await.expect("get");
+        talk.now = talk.now + SECOND;
+        assert_eq!(talk.get("k").await.expect_err("over").says(), required());
+    }
+    assert_eq!(node.core.metrics.logins_live.get(), 0);
+    assert_eq!(node.logouts(), 100);
+    assert!(talk.users() <= 2, "{} ids", talk.users());
+}
+
 /// D3-05, D4-05, D4-06, D4-08.
 #[tokio::test]
 async fn a_bad_renewal_leaves_the_old_login_to_its_own_end() {

@@ -1,6 +1,7 @@
 //! Dialogues with a session, in virtual time: send, expect.
 
 mod bad_input;
+mod captures;
 mod expiry;
 mod handshake;
 mod login;
@@ -208,6 +209,14 @@ impl Talk {
         let mut out = BytesMut::new();
         let step = self.session.resume(self.now, &mut out);
         (out.to_vec(), step.next)
+    }
+
+    /// How many ids the client has.
+    pub(super) fn users(&self) -> usize {
+        match &self.session.stage {
+            super::Stage::Serving(serving) => serving.client.logins.as_ref().map_or(0, |logins| logins.len()),
+            _ => 0,
+        }
     }
 
     pub(super) fn good_until(&self) -> Micros {
