@@ -352,14 +352,24 @@ where
         };
         let good_until = self.engine.good_until();
         let good_for = good_until.saturating_since(self.shared.clock.now());
-        let Self { stream, output, shared, unflushed, .. } = self;
-        let written = poll_fn(|cx| poll_flush(cx, stream, output, &shared.metrics));
+        let Self { stream, output, shared, unflushed, engine, .. } = self;
+        // Looked at before every write, too: a user may be cut off while a peer is slow to read.
+        let mut is_good = || {
+            // Borrowed uniquely, because engines need not be shareable between threads.
+            let engine: &mut E = &mut *engine;
+            shared.clock.now() < engine.good_until()
+        };
+        let written = poll_fn(|cx| poll_flush(cx, stream, output, &shared.metrics, &mut is_good));
         tokio::select! {
             biased;
             () = tokio::time::sleep(good_for), if good_until != Micros::MAX => {
                 return Err(End::Cut(RefusalReason::Expired));
             }
-            written = written => written?,
+            written = written => {
+                if !written? {
+                    return Err(End::Cut(RefusalReason::Expired));
+                }
+            }
             () = tokio::time::sleep(patience) => return Err(End::Cut(RefusalReason::WriteStall)),
         }
         *unflushed = false;
@@ -384,13 +394,18 @@ impl From<Expired> for End {
     }
 }
 
+/// Writes all of `output`; `false` if what it rests on has come to its end.
 fn poll_flush<S: AsyncWrite + Unpin>(
     cx: &mut Context<'_>,
     stream: &mut S,
     output: &mut BytesMut,
     metrics: &Metrics,
-) -> Poll<io::Result<()>> {
+    is_good: &mut impl FnMut() -> bool,
+) -> Poll<io::Result<bool>> {
     while !output.is_empty() {
+        if !is_good() {
+            return Poll::Ready(Ok(false));
+        }
         let count = ready!(Pin::new(&mut *stream).poll_write(cx, output))?;
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -398,7 +413,7 @@ fn poll_flush<S: AsyncWrite + Unpin>(
         metrics.bytes_sent.add(count as u64);
         output.advance(count);
     }
-    Pin::new(stream).poll_flush(cx)
+    Pin::new(stream).poll_flush(cx).map_ok(|()| true)
 }
 
 /// Waits for room for a large message, no longer than a message may take.

@@ -362,6 +362,24 @@ async fn unread_answers_do_not_outlive_the_login_they_rest_on() {
     assert_eq!(shared.metrics.bytes_sent.get(), 1 << 10);
 }
 
+/// The end comes sooner than it was expected when the flush began: here by a clock that is set forward.
+#[tokio::test(start_paused = true)]
+async fn the_end_is_looked_at_again_before_every_write() {
+    let good_until = Micros::from_secs(5);
+    let clock = Arc::new(ManualClock::new(Micros::from_secs(1)));
+    let setup = Setup { pipe_bytes: 1 << 10, good_until, clock: Arc::clone(&clock), ..Setup::default() };
+    let mut dialogue = setup.start();
+    dialogue.send(b"H").await;
+    dialogue.send(&frame(LONG, 1, 1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    clock.set(good_until);
+    let Dialogue { mut peer, task, .. } = dialogue;
+    let mut taken = Vec::new();
+    peer.read_to_end(&mut taken).await.expect("what was sent in time");
+    assert_eq!(taken.len(), 1 << 10);
+    assert!(matches!(task.await.expect("no panic"), End::Cut(RefusalReason::Expired)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_never_comes_is_given_up() {
     let mut dialogue = Setup::default().start();

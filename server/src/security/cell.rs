@@ -131,6 +131,11 @@ impl Cell {
         now.0 < self.deadline.load(Ordering::Acquire)
     }
 
+    /// The end of the login; `Micros::MIN` while there is none.
+    pub(crate) fn deadline(&self) -> Micros {
+        Micros(self.deadline.load(Ordering::Acquire))
+    }
+
     /// The login, if its end has not come. Both ends are compared: the cell's, which a revocation moves, and the
     /// subject's own, in case the two loads stand on either side of a new login.
     pub(crate) fn subject(&self, now: Micros) -> Option<SubjectGuard> {

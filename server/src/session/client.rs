@@ -26,6 +26,8 @@ pub(crate) struct Client {
     /// Whether the client has been given a connection id of its own.
     has_id: bool,
     bound: Option<Bound>,
+    /// Whether another user was bound since [`Client::begin_step`].
+    has_switched: bool,
     /// The id that this connection has logged in last, and when.
     last_login: Option<(i64, Micros)>,
 }
@@ -62,6 +64,7 @@ impl Client {
             connection_id: FIRST_CONNECTION_ID,
             has_id: false,
             bound: None,
+            has_switched: false,
             last_login: None,
         }
     }
@@ -101,7 +104,7 @@ impl Client {
             return Ok(());
         }
         let cell = logins.cell(unique_id).ok_or_else(unknown_user)?;
-        self.bound = Some(Bound { unique_id: Some(unique_id), removals, cell });
+        self.rebind(Bound { unique_id: Some(unique_id), removals, cell });
         Ok(())
     }
 
@@ -120,8 +123,24 @@ impl Client {
             return Ok(());
         }
         let cell = logins.any_live(now).or_else(|| logins.any()).ok_or_else(unknown_user)?;
-        self.bound = Some(Bound { unique_id: None, removals, cell });
+        self.rebind(Bound { unique_id: None, removals, cell });
         Ok(())
+    }
+
+    /// From here on it is noted whether there is more than one user.
+    pub(crate) fn begin_step(&mut self) {
+        self.has_switched = false;
+    }
+
+    /// The user of every request since [`Client::begin_step`], if it was one and the same.
+    pub(crate) fn only_user(&self) -> Option<&Arc<Cell>> {
+        self.user().filter(|_| !self.has_switched)
+    }
+
+    fn rebind(&mut self, bound: Bound) {
+        self.has_switched |=
+            self.bound.as_ref().is_some_and(|before| !Arc::ptr_eq(&before.cell, &bound.cell));
+        self.bound = Some(bound);
     }
 
     /// The user that was bound last.

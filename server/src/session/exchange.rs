@@ -16,7 +16,7 @@ use crate::audit;
 use crate::core::NodeCore;
 use crate::engine::Outcome;
 use crate::region::{EventNumber, EventOrigin, Region};
-use crate::security::{Permit, Wanted};
+use crate::security::{Permit, Subject, Wanted};
 
 /// How much of a long reply is written before it is flushed.
 pub(crate) const SHARE_BYTES: usize = 64 << 10;
@@ -70,6 +70,11 @@ pub(crate) trait LongReply: Send {
     /// # Errors
     /// Ends the reply by an exception in its last chunk.
     fn chunk(&mut self, exchange: &mut Exchange<'_>) -> Result<Progress, Failure>;
+}
+
+/// Until when an answer holds that rests on a login. Never `Micros::MAX`, which means that it rests on none.
+pub(crate) fn rests_until(subject: &Subject) -> Micros {
+    subject.deadline().min(Micros(i64::MAX - 1))
 }
 
 /// Whether a long reply goes on.
@@ -184,7 +189,7 @@ impl Exchange<'_> {
 
     fn rests_on(&mut self, permit: &Permit) {
         if let Some(subject) = permit.as_ref() {
-            *self.good_until = (*self.good_until).min(subject.deadline());
+            *self.good_until = (*self.good_until).min(rests_until(subject));
         }
     }
 }

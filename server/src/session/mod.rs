@@ -28,7 +28,7 @@ use druse_protocol::message::exception::{Framing, TextError};
 use druse_protocol::time::Micros;
 
 use self::client::{Client, Shown};
-use self::exchange::{Answer, Ask, Completion, Exchange, LongReply, Progress, SHARE_BYTES};
+use self::exchange::{Answer, Ask, Completion, Exchange, LongReply, Progress, SHARE_BYTES, rests_until};
 use self::failure::Failure;
 use self::handshake::Greeting;
 use crate::command;
@@ -70,6 +70,14 @@ impl Session {
         Self { core, stage: Stage::Handshake(peer), good_until: Micros::MAX }
     }
 
+    /// Nothing that was written before is waiting any more.
+    fn begin_step(&mut self) {
+        self.good_until = Micros::MAX;
+        if let Stage::Serving(serving) = &mut self.stage {
+            serving.client.begin_step();
+        }
+    }
+
     fn over(&mut self, consumed: usize, reason: CloseReason) -> Step<Completion> {
         self.stage = Stage::Over;
         Step { consumed, next: Next::Close(reason) }
@@ -104,7 +112,7 @@ impl ConnectionEngine for Session {
     type Completion = Completion;
 
     fn receive(&mut self, input: &[u8], now: Micros, out: &mut BytesMut) -> Step<Completion> {
-        self.good_until = Micros::MAX;
+        self.begin_step();
         let Stage::Handshake(peer) = &self.stage else { return self.serve(input, now, out) };
         match handshake::greet(&self.core, peer, input, out) {
             Greeting::Incomplete => Step { consumed: 0, next: Next::Input },
@@ -118,7 +126,7 @@ impl ConnectionEngine for Session {
     }
 
     fn resume(&mut self, now: Micros, out: &mut BytesMut) -> Step<Completion> {
-        self.good_until = Micros::MAX;
+        self.begin_step();
         let Self { core, stage: Stage::Serving(serving), good_until } = self else {
             return self.over(0, CloseReason::Requested);
         };
@@ -127,7 +135,7 @@ impl ConnectionEngine for Session {
     }
 
     fn complete(&mut self, completion: Completion, now: Micros, out: &mut BytesMut) -> Step<Completion> {
-        self.good_until = Micros::MAX;
+        self.begin_step();
         let Self { core, stage: Stage::Serving(serving), good_until } = self else {
             return self.over(0, CloseReason::Requested);
         };
@@ -136,7 +144,12 @@ impl ConnectionEngine for Session {
     }
 
     fn good_until(&self) -> Micros {
-        self.good_until
+        let Stage::Serving(serving) = &self.stage else { return self.good_until };
+        match serving.client.only_user() {
+            // As of now: the user may have been cut off since, or have logged in again.
+            Some(user) if self.good_until != Micros::MAX => user.deadline(),
+            _ => self.good_until,
+        }
     }
 
     fn close(&mut self, _now: Micros) {
@@ -239,7 +252,7 @@ impl Turn<'_> {
         let (Some(security), Some(user)) = (&self.core.security, user) else { return Ok(()) };
         let permit = security.admit(user, self.now)?;
         if let Some(subject) = permit.as_ref() {
-            *self.good_until = (*self.good_until).min(subject.deadline());
+            *self.good_until = (*self.good_until).min(rests_until(subject));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use druse_protocol::auth::{DecisionScope, Operation};
+use druse_protocol::auth::{DecisionScope, Operation, Revocation};
 use druse_protocol::codec::Flags;
 use druse_protocol::compat::USER_NOT_FOUND;
 use druse_protocol::message::bulk::BulkFlags;
@@ -61,6 +61,29 @@ async fn the_end_is_exact_and_the_connection_stays() {
     // D4-02: beyond the old end, cut at the new one.
     talk.now = end + SECOND * 2;
     assert_eq!(talk.get("k").await.expect_err("over").class(), EXPIRED);
+}
+
+#[tokio::test]
+async fn what_is_still_unsent_holds_as_long_as_its_user() {
+    let node = Node::secured();
+    let mut talk = node.connect(NEW).await;
+    assert_eq!(talk.good_until(), Micros::MAX, "a welcome rests on no login");
+    let end = START + SECOND;
+    talk.login("ann", Some(end)).await.expect("login");
+    talk.get("k").await.expect("get");
+    assert_eq!(talk.good_until(), end);
+    let mut second = node.connect(NEW).await;
+    second.unique_id = talk.unique_id;
+    second.login("ann", Some(end + SECOND)).await.expect("renewal");
+    assert_eq!(talk.good_until(), end + SECOND, "renewed elsewhere");
+    second.now = second.now + SECOND;
+    second.login("ann", None).await.expect("a login without end");
+    assert_eq!(talk.good_until(), Micros::MAX);
+    let before = START + SECOND * 2;
+    let revocation = Revocation { principal: "ann".into(), before, reason: "left".into() };
+    node.security().revoke(&revocation, before);
+    assert_eq!(talk.good_until(), Micros::MIN, "cut off");
+    assert_eq!(talk.get("k").await.expect_err("cut off").class(), EXPIRED);
 }
 
 /// D2-01.
