@@ -2,10 +2,12 @@
 
 mod completions;
 mod config_file;
+mod demo;
 mod failure;
 mod logging;
 mod region;
 mod serve;
+mod users;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,11 @@ pub(crate) struct Cli {
 enum Command {
     /// Run a node.
     Serve(Box<serve::ServeArgs>),
+    /// Run a node and a workload whose tokens live seconds, and watch it.
+    Demo(demo::DemoArgs),
+    /// Manage the file of the `users` security manager.
+    #[command(subcommand)]
+    Users(users::UsersCommand),
     /// Read the value of a key.
     Get(region::GetArgs),
     /// Store a value under a key.
@@ -53,6 +60,8 @@ enum Command {
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(*args),
+        Command::Demo(args) => demo::run(args),
+        Command::Users(command) => users::run(command),
         Command::Get(args) => region::get(args),
         Command::Put(args) => region::put(args),
         Command::Remove(args) => region::remove(args),

@@ -95,7 +95,7 @@ fn parse_run_time(text: &str) -> Result<RunTime, String> {
 }
 
 /// Reads `30s`, `2m`, `1h`, `500ms`, or a bare number of seconds.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time: write 500ms, 30s, 2m or 1h");
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
