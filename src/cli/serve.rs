@@ -1,10 +1,24 @@
 //! `druse serve`: flags over environment over file, then a node until somebody stops it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use druse_identity::key_set::{Fetch, FileSource, KeySet, KeySetCache, Policy, UrlSource};
+use druse_identity::token::{TokenConfig, TokenSecurityManager};
+use druse_identity::users::{UsersConfig, UsersSecurityManager};
+use druse_protocol::auth::SecurityManager;
+use druse_protocol::time::{Clock, SystemClock};
+use druse_server::Node;
+use druse_server::config::{Limits, ServerConfig, TlsConfig};
+use druse_server::security::{PrincipalChange, SecurityPolicies};
 use serde::Deserialize;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
 
 use super::Failure;
 use super::config_file::ConfigFile;
@@ -174,10 +188,186 @@ impl ServeArgs {
 
 /// Runs a node until it is told to stop.
 pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
+    super::logging::start("info", args.log_json);
     let file = args.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
     let security = args.security(&file)?;
-    let _ = (security, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let config = args.server_config(&file)?;
+    let policies = args.policies(&file);
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unreachable("the runtime cannot be started").because(&error))?;
+    runtime.block_on(serve(config, policies, security))
+}
+
+async fn serve(config: ServerConfig, policies: SecurityPolicies, security: Security) -> Result<(), Failure> {
+    // Asked for before the node starts, so that a signal that comes early is not lost.
+    let stop = stop_signal()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if config.regions.is_empty() {
+        warn!("no region has been named; clients will find nothing here (--region NAME)");
+    }
+    let builder = Node::builder().config(config).policies(policies).clock(Arc::clone(&clock));
+    let builder = match security.manager(&clock).await? {
+        Some(manager) => builder.security(manager),
+        None => {
+            warn!("security is off: everybody who can reach the port may read and change everything");
+            builder.security_none()
+        }
+    };
+    let node = builder
+        .start()
+        .await
+        .map_err(|error| Failure::unreachable("the node cannot be started").because(&error))?;
+    announce(&node);
+    stop.await;
+    info!("stopping: no new connections, what has been read is answered");
+    node.shutdown().await;
     Ok(())
+}
+
+/// One line for people and scripts, when clients can come.
+fn announce(node: &Node) {
+    let mut line = format!("ready: clients at {}", node.address());
+    if let Some(port) = node.locator_port() {
+        line.push_str(&format!(", locator at {}:{port}", node.address().ip()));
+    }
+    if let Some(address) = node.probes() {
+        line.push_str(&format!(", metrics at http://{address}/metrics"));
+    }
+    // Nobody may be listening, and that is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Ends at SIGTERM or Ctrl-C.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let failed = |error: std::io::Error| Failure::unreachable("signals cannot be received").because(&error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+impl Security {
+    /// The manager; none for a node that is open to everybody.
+    async fn manager(self, clock: &Arc<dyn Clock>) -> Result<Option<Arc<dyn SecurityManager>>, Failure> {
+        match self {
+            Self::None => Ok(None),
+            Self::Users { file } => {
+                let manager = UsersSecurityManager::open(UsersConfig::new(&file), Arc::clone(clock))
+                    .map_err(|error| Failure::usage("the user file cannot be used").because(&error))?;
+                Ok(Some(Arc::new(manager)))
+            }
+            Self::Token { keys, issuer, audience } => {
+                let keys = keys.cache(clock).await?;
+                let config = TokenConfig::new(issuer, audience);
+                Ok(Some(Arc::new(TokenSecurityManager::new(config, keys, Arc::clone(clock)))))
+            }
+        }
+    }
+}
+
+impl KeySource {
+    /// The cache over this source. What is wrong with a file is said at once; a URL may come up later.
+    async fn cache(self, clock: &Arc<dyn Clock>) -> Result<KeySetCache, Failure> {
+        match self {
+            Self::File(path) => {
+                let wrong = || Failure::usage(format!("key set {} cannot be used", path.display()));
+                let source = FileSource::new(&path);
+                let fetched = source.fetch(true).await.map_err(|error| wrong().because(&error))?;
+                if let Some(fetched) = fetched {
+                    KeySet::parse(&fetched.document).map_err(|error| wrong().because(&error))?;
+                }
+                Ok(KeySetCache::new(source, Policy::file(), Arc::clone(clock)))
+            }
+            Self::Url(url) => {
+                let source = UrlSource::new(&url, None)
+                    .map_err(|error| Failure::usage("--jwks-url cannot be used").because(&error))?;
+                if let Err(error) = source.fetch(true).await {
+                    warn!(%error, "the key set cannot be fetched yet; logins are refused until it can");
+                }
+                Ok(KeySetCache::new(source, Policy::network(), Arc::clone(clock)))
+            }
+        }
+    }
+}
+
+impl ServeArgs {
+    /// Flags and environment over the file.
+    fn server_config(&self, file: &ConfigFile) -> Result<ServerConfig, Failure> {
+        let defaults = ServerConfig::default();
+        let advertise = self.advertise.as_ref().or(file.advertise.as_ref());
+        let advertise = advertise
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|error| Failure::usage("--advertise is wrong").because(&error))?;
+        let metrics_bind = self.metrics_bind.or(file.metrics_bind).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        Ok(ServerConfig {
+            bind: self.bind.or(file.bind).unwrap_or(defaults.bind),
+            port: self.port.or(file.port).unwrap_or(defaults.port),
+            advertise,
+            groups: if self.groups.is_empty() { file.groups.clone() } else { self.groups.clone() },
+            locator_port: self.locator_port.or(file.locator_port),
+            tls: self.tls(file)?,
+            probes: self.metrics_port.or(file.metrics_port).map(|port| SocketAddr::new(metrics_bind, port)),
+            pdx_registry: self.pdx_registry.clone().or_else(|| file.pdx_registry.clone()),
+            // Regions of the file and of the flags: naming one more does not take the others away.
+            regions: file.regions.iter().chain(self.regions.iter().filter(|name| !file.regions.contains(name))).cloned().collect(),
+            limits: self.limits(file)?,
+        })
+    }
+
+    fn tls(&self, file: &ConfigFile) -> Result<Option<TlsConfig>, Failure> {
+        let section = &file.tls;
+        let certificate = self.tls_cert.as_ref().or(section.cert.as_ref());
+        let key = self.tls_key.as_ref().or(section.key.as_ref());
+        let client_ca = self.tls_client_ca.as_ref().or(section.client_ca.as_ref());
+        let (Some(certificate), Some(key)) = (certificate, key) else {
+            if certificate.is_some() || key.is_some() || client_ca.is_some() {
+                return Err(Failure::usage("TLS needs a certificate and its key: --tls-cert and --tls-key"));
+            }
+            return Ok(None);
+        };
+        let mut tls = TlsConfig::new(certificate, key);
+        if let Some(path) = client_ca {
+            tls = tls.client_ca(path);
+        }
+        tls.client_certificate_optional =
+            self.tls_client_certificate_optional || section.client_certificate_optional.unwrap_or(false);
+        Ok(Some(tls))
+    }
+
+    fn limits(&self, file: &ConfigFile) -> Result<Limits, Failure> {
+        let section = &file.limits;
+        let time = |name: &str, seconds: Option<f64>, default: Duration| match seconds {
+            None => Ok(default),
+            Some(seconds) => Duration::try_from_secs_f64(seconds)
+                .map_err(|_| Failure::usage(format!("{name} = {seconds} in the configuration file is no time"))),
+        };
+        let defaults = Limits::default();
+        Ok(Limits {
+            connections: self.max_connections.or(section.connections).unwrap_or(defaults.connections),
+            connections_per_address: section.connections_per_address.or(defaults.connections_per_address),
+            handshake_time: time("handshake-seconds", section.handshake_seconds, defaults.handshake_time)?,
+            idle_time: time("idle-seconds", section.idle_seconds, defaults.idle_time)?,
+            message_bytes: self.max_message_bytes.or(section.message_bytes).unwrap_or(defaults.message_bytes),
+            in_flight_bytes: section.in_flight_bytes.unwrap_or(defaults.in_flight_bytes),
+            drain_time: time("drain-seconds", section.drain_seconds, defaults.drain_time)?,
+            ..defaults
+        })
+    }
+
+    fn policies(&self, file: &ConfigFile) -> SecurityPolicies {
+        let allow = self.allow_principal_change || file.security.allow_principal_change.unwrap_or(false);
+        SecurityPolicies {
+            principal_change: if allow { PrincipalChange::Accept } else { PrincipalChange::Refuse },
+            ..SecurityPolicies::default()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use druse_identity::key_set::{Fetch, FetchError, Fetched, KeySetCache, Policy};
 use druse_identity::mint::Mint;
-use druse_identity::token::TokenSecurityManager;
+use druse_identity::token::{TokenConfig, TokenSecurityManager};
+use druse_protocol::auth::BoxFuture;
+use druse_protocol::time::{Clock, SystemClock};
 use druse_server::Node;
 use tokio::runtime::Builder;
 
@@ -67,10 +70,9 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), Failure> {
 async fn demonstrate(args: &DemoArgs) -> Result<(), Failure> {
     let mint = Mint::generate(ISSUER, AUDIENCE)
         .map_err(|error| Failure::unreachable("no signing key can be made").because(&error))?;
-    let security = TokenSecurityManager::builder(ISSUER, AUDIENCE)
-        .key_set(&mint.key_set())
-        .build()
-        .map_err(|error| Failure::unreachable("the security manager cannot be set up").because(&error))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let keys = KeySetCache::new(InMemory(mint.key_set()), Policy::file(), Arc::clone(&clock));
+    let security = TokenSecurityManager::new(TokenConfig::new(ISSUER, AUDIENCE), keys, clock);
     let node = Node::builder()
         .bind(std::net::Ipv4Addr::LOCALHOST.into())
         .port(0)
@@ -87,6 +89,20 @@ async fn demonstrate(args: &DemoArgs) -> Result<(), Failure> {
     match outcome.failed() {
         0 => Ok(()),
         failed => Err(Failure::work(format!("{failed} operations failed; the first: {}", outcome.first_failure()))),
+    }
+}
+
+/// The key set of the demonstration's own issuer.
+struct InMemory(String);
+
+impl Fetch for InMemory {
+    fn fetch(&self, _: bool) -> BoxFuture<'_, Result<Option<Fetched>, FetchError>> {
+        let fetched = Fetched { document: self.0.clone().into_bytes(), life: None };
+        Box::pin(std::future::ready(Ok(Some(fetched))))
+    }
+
+    fn source(&self) -> &str {
+        "the demonstration"
     }
 }
 
