@@ -316,7 +316,12 @@ impl ServeArgs {
             probes: self.metrics_port.or(file.metrics_port).map(|port| SocketAddr::new(metrics_bind, port)),
             pdx_registry: self.pdx_registry.clone().or_else(|| file.pdx_registry.clone()),
             // Regions of the file and of the flags: naming one more does not take the others away.
-            regions: file.regions.iter().chain(self.regions.iter().filter(|name| !file.regions.contains(name))).cloned().collect(),
+            regions: file
+                .regions
+                .iter()
+                .chain(self.regions.iter().filter(|name| !file.regions.contains(name)))
+                .cloned()
+                .collect(),
             limits: self.limits(file)?,
         })
     }
@@ -345,8 +350,9 @@ impl ServeArgs {
         let section = &file.limits;
         let time = |name: &str, seconds: Option<f64>, default: Duration| match seconds {
             None => Ok(default),
-            Some(seconds) => Duration::try_from_secs_f64(seconds)
-                .map_err(|_| Failure::usage(format!("{name} = {seconds} in the configuration file is no time"))),
+            Some(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| {
+                Failure::usage(format!("{name} = {seconds} in the configuration file is no time"))
+            }),
         };
         let defaults = Limits::default();
         Ok(Limits {
@@ -364,7 +370,7 @@ impl ServeArgs {
     fn policies(&self, file: &ConfigFile) -> SecurityPolicies {
         let allow = self.allow_principal_change || file.security.allow_principal_change.unwrap_or(false);
         SecurityPolicies {
-            principal_change: if allow { PrincipalChange::Accept } else { PrincipalChange::Refuse },
+            principal_change: if allow { PrincipalChange::Allow } else { PrincipalChange::Refuse },
             ..SecurityPolicies::default()
         }
     }

@@ -13,8 +13,10 @@ use super::Failure;
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsersCommand {
     /// Add a user or give one a new password; the password is asked for, or read from standard input.
-    #[command(after_help = "Example:\n  druse users add ann --file users.toml --grant grid:data:read:orders \
-                            --grant grid:data:write:orders\n\nA running node takes the change within a second.")]
+    #[command(
+        after_help = "Example:\n  druse users add ann --file users.toml --grant grid:data:read:orders \
+                            --grant grid:data:write:orders\n\nA running node takes the change within a second."
+    )]
     Add(AddArgs),
     /// Remove a user; standing logins end.
     Remove(RemoveArgs),
@@ -56,8 +58,9 @@ pub(crate) struct ListArgs {
 pub(crate) fn run(command: UsersCommand) -> Result<(), Failure> {
     match command {
         UsersCommand::Add(args) => add(args),
-        UsersCommand::Remove(args) => users::remove(&args.file, &args.name)
-            .map_err(|error| Failure::work(format!("{} stays as it was", args.file.display())).because(&error)),
+        UsersCommand::Remove(args) => users::remove(&args.file, &args.name).map_err(|error| {
+            Failure::work(format!("{} stays as it was", args.file.display())).because(&error)
+        }),
         UsersCommand::List(args) => list(&args),
     }
 }

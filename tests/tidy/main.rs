@@ -8,8 +8,20 @@ use serde_json::Value as Json;
 
 /// What dependencies may be licensed under: `deny.toml` says the same to cargo-deny.
 const LICENCES: &[&str] = &[
-    "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unicode-3.0", "Zlib",
-    "Unlicense", "CC0-1.0", "0BSD", "MIT-0", "CDLA-Permissive-2.0", "BSL-1.0",
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Unicode-3.0",
+    "Zlib",
+    "Unlicense",
+    "CC0-1.0",
+    "0BSD",
+    "MIT-0",
+    "CDLA-Permissive-2.0",
+    "BSL-1.0",
 ];
 
 /// A file that is longer is not read in one sitting.
@@ -20,9 +32,11 @@ fn root() -> &'static Path {
 }
 
 fn tracked_files() -> Vec<PathBuf> {
-    let output = Command::new("git").arg("-C").arg(root()).args(["ls-files", "-z"]).output().expect("git runs");
+    let output =
+        Command::new("git").arg("-C").arg(root()).args(["ls-files", "-z"]).output().expect("git runs");
     let names = String::from_utf8(output.stdout).expect("names are text");
-    let files: Vec<_> = names.split('\0').filter(|name| !name.is_empty()).map(|name| root().join(name)).collect();
+    let files: Vec<_> =
+        names.split('\0').filter(|name| !name.is_empty()).map(|name| root().join(name)).collect();
     assert!(files.len() > 50, "git knows too few files: {}", files.len());
     files
 }
@@ -61,7 +75,12 @@ fn files_can_be_read_in_one_sitting() {
 #[test]
 fn nothing_is_left_to_do_and_nothing_is_switched_off() {
     // Put together here, so that this file passes its own test.
-    let marks = ["to".to_owned() + "do!(", "unimplemented".to_owned() + "!(", "FIX".to_owned() + "ME", "#[ign".to_owned() + "ore]"];
+    let marks = [
+        "to".to_owned() + "do!(",
+        "unimplemented".to_owned() + "!(",
+        "FIX".to_owned() + "ME",
+        "#[ign".to_owned() + "ore]",
+    ];
     for path in tracked_files().iter().filter(|path| path.extension().is_some_and(|end| end == "rs")) {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         for mark in &marks {

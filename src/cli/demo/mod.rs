@@ -34,9 +34,11 @@ pub(crate) enum RunTime {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Each of the users has a client with several connections and tasks. The summary shows for every \
+#[command(
+    after_help = "Each of the users has a client with several connections and tasks. The summary shows for every \
     user how many tokens the provider was asked for and how many were really needed: the two must be equal.\n\
-    Exit status 1 if any operation failed.")]
+    Exit status 1 if any operation failed."
+)]
 pub(crate) struct DemoArgs {
     /// How long to run: 30s, 2m, 1h, or `ever` until interrupted
     #[arg(long = "for", default_value = "30s", value_parser = parse_run_time, value_name = "TIME")]
@@ -88,7 +90,9 @@ async fn demonstrate(args: &DemoArgs) -> Result<(), Failure> {
     node.shutdown().await;
     match outcome.failed() {
         0 => Ok(()),
-        failed => Err(Failure::work(format!("{failed} operations failed; the first: {}", outcome.first_failure()))),
+        failed => {
+            Err(Failure::work(format!("{failed} operations failed; the first: {}", outcome.first_failure())))
+        }
     }
 }
 

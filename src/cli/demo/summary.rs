@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::Ordering;
 
-
 use druse_server::metrics::Metrics;
 
 use super::view::{Stopped, micros};
@@ -31,7 +30,10 @@ impl UserOutcome {
     fn expiries(&self) -> usize {
         let last_third = self.state.token_life / 3;
         let tokens = self.state.tokens.lock();
-        tokens.windows(2).filter(|pair| matches!(pair, [old, new] if new.asked_at >= old.ends_at - last_third)).count()
+        tokens
+            .windows(2)
+            .filter(|pair| matches!(pair, [old, new] if new.asked_at >= old.ends_at - last_third))
+            .count()
     }
 
     fn calls(&self) -> u64 {
@@ -47,7 +49,12 @@ pub(super) fn print(outcome: &Outcome, metrics: &Metrics, stopped: Stopped) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "\nSummary after {seconds:.1} s{why}");
     let total = outcome.operations();
-    let _ = writeln!(text, "  operations        {total} ({:.0}/s), {} failed", total as f64 / seconds, outcome.failed());
+    let _ = writeln!(
+        text,
+        "  operations        {total} ({:.0}/s), {} failed",
+        total as f64 / seconds,
+        outcome.failed()
+    );
     let _ = writeln!(
         text,
         "  latency           p50 < {}, p99 < {}, p99.9 < {}",
@@ -63,7 +70,10 @@ pub(super) fn print(outcome: &Outcome, metrics: &Metrics, stopped: Stopped) {
         metrics.reauthentications.get(),
         metrics.logouts.get()
     );
-    let _ = writeln!(text, "\n  user      token life  renewed    operations  expiries  provider calls  per expiry");
+    let _ = writeln!(
+        text,
+        "\n  user      token life  renewed    operations  expiries  provider calls  per expiry"
+    );
     for user in &outcome.users {
         let (expiries, calls) = (user.expiries(), user.calls());
         // The first call fetches the first token; each further one must answer one token whose time had come.

@@ -79,7 +79,14 @@ impl Screen {
         let _ = stdout.flush();
     }
 
-    fn table(&mut self, workload: &Workload, metrics: &Metrics, total: u64, failed: u64, rate: f64) -> String {
+    fn table(
+        &mut self,
+        workload: &Workload,
+        metrics: &Metrics,
+        total: u64,
+        failed: u64,
+        rate: f64,
+    ) -> String {
         let mut rows = vec![
             format!("druse demo   {:.0} s", workload.started.elapsed().as_secs_f64()),
             String::new(),
@@ -99,7 +106,8 @@ impl Screen {
                 metrics.logins_live.get()
             ),
             String::new(),
-            "  user      token life  renewed      ends in                operations  failed  provider".to_owned(),
+            "  user      token life  renewed      ends in                operations  failed  provider"
+                .to_owned(),
         ];
         let now = SystemClock.now();
         for user in workload.users.iter().take(20) {

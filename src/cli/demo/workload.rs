@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use druse_client::{
-    AuthInitialize, BoxFuture, Client, Clock, CredentialRequest, Credentials, Error, Micros, ProvidedCredentials,
-    ProviderError, Region, ServerLocation, SystemClock,
+    AuthInitialize, BoxFuture, Client, Clock, CredentialRequest, Credentials, Error, Micros,
+    ProvidedCredentials, ProviderError, Region, ServerLocation, SystemClock,
 };
 use druse_identity::mint::{AccessToken, Mint};
 use parking_lot::Mutex;
@@ -257,5 +257,8 @@ fn expect<T: PartialEq + std::fmt::Debug>(found: Result<T, Error>, expected: &T)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
