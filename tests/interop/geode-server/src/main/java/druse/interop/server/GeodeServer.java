@@ -1,9 +1,9 @@
 package druse.interop.server;
 
+import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.nio.file.Files;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
@@ -33,10 +33,9 @@ public final class GeodeServer {
       return;
     }
     long begun = System.nanoTime();
+    Runtime.getRuntime().addShutdownHook(new Thread(GeodeServer::removeFolder));
     GridSecurityManager security = options.open ? null : security(options);
     int locatorPort = options.locatorPort == 0 ? freePort() : options.locatorPort;
-    // A locator leaves a file in the working directory.
-    System.setProperty("user.dir", Files.createTempDirectory("geode-server").toString());
     Cache cache = cache(options, security, locatorPort);
     for (String region : options.regions) {
       cache.createRegionFactory(options.partitioned ? RegionShortcut.PARTITION : RegionShortcut.REPLICATE)
@@ -116,6 +115,19 @@ public final class GeodeServer {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getByName(LOOPBACK))) {
       return socket.getLocalPort();
     }
+  }
+
+  /** What a locator has left behind, in the folder that the script has made for this process. */
+  private static void removeFolder() {
+    if (System.getProperty("interop.folder") == null) {
+      return;
+    }
+    File folder = new File("").getAbsoluteFile();
+    File[] left = folder.listFiles((unused, name) -> name.matches("locator\\d+view\\.dat"));
+    for (File file : left == null ? new File[0] : left) {
+      file.delete();
+    }
+    folder.delete();
   }
 
   private static void exitWithInput() {

@@ -68,15 +68,20 @@ final class Options {
       case "--control-port" -> controlPort = Integer.parseInt(value);
       case "--locator-port" -> locatorPort = Integer.parseInt(value);
       case "--region" -> regions.add(value);
-      case "--jwks-file" -> keySet = Path.of(value).toAbsolutePath();
+      case "--jwks-file" -> keySet = absolute(value);
       case "--issuer" -> issuer = value;
       case "--audience" -> audience = value;
-      case "--tls-keystore" -> tlsKeystore = Path.of(value).toAbsolutePath().toString();
-      case "--tls-truststore" -> tlsTruststore = Path.of(value).toAbsolutePath().toString();
+      case "--tls-keystore" -> tlsKeystore = absolute(value).toString();
+      case "--tls-truststore" -> tlsTruststore = absolute(value).toString();
       case "--tls-password" -> tlsPassword = value;
       case "--max-connections" -> maxConnections = Integer.parseInt(value);
       case "--max-threads" -> maxThreads = Integer.parseInt(value);
       default -> throw new IllegalArgumentException("unknown flag: " + flag);
     }
+  }
+
+  /** The script starts the process in a folder of its own, because a locator leaves files behind. */
+  private static Path absolute(String file) {
+    return Path.of(System.getProperty("interop.folder", "")).toAbsolutePath().resolve(file);
   }
 }

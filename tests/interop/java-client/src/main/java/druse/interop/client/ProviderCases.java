@@ -45,7 +45,7 @@ final class ProviderCases {
 
   private void badFromTheStart() {
     start("none configured", null, "AuthenticationRequiredException");
-    start("gives nothing", given -> new Properties(), "AuthenticationFailedException");
+    start("gives nothing", given -> new Properties(), "Authentication");
     start("fails", given -> {
       throw new AuthenticationFailedException("no connection to the identity provider");
     }, "AuthenticationFailedException");
@@ -105,7 +105,7 @@ final class ProviderCases {
       throw new AuthenticationFailedException("no connection to the identity provider");
     }, "AuthenticationFailedException");
     afterExpiry("rubbish", given -> TokenSource.token("rubbish"), "AuthenticationFailedException");
-    afterExpiry("nothing", given -> new Properties(), "AuthenticationFailedException");
+    afterExpiry("nothing", given -> new Properties(), "Authentication");
   }
 
   /** Good until expiry, then bad: each operation fails with few calls of the provider; good again: all is well. */
