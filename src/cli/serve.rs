@@ -277,12 +277,13 @@ impl KeySource {
         match self {
             Self::File(path) => {
                 let wrong = || Failure::usage(format!("key set {} cannot be used", path.display()));
-                let source = FileSource::new(&path);
-                let fetched = source.fetch(true).await.map_err(|error| wrong().because(&error))?;
+                // A source of its own: one that has been read says that nothing is new.
+                let look = FileSource::new(&path);
+                let fetched = look.fetch(true).await.map_err(|error| wrong().because(&error))?;
                 if let Some(fetched) = fetched {
                     KeySet::parse(&fetched.document).map_err(|error| wrong().because(&error))?;
                 }
-                Ok(KeySetCache::new(source, Policy::file(), Arc::clone(clock)))
+                Ok(KeySetCache::new(FileSource::new(&path), Policy::file(), Arc::clone(clock)))
             }
             Self::Url(url) => {
                 let source = UrlSource::new(&url, None)
