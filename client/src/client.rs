@@ -14,10 +14,12 @@ use tracing::debug;
 
 use crate::auth::providers::StaticCredentials;
 use crate::auth::{Gate, GateConfig};
+use crate::connection::Request;
 use crate::connector::{TcpConnector, TlsSettings};
-use crate::endpoint::{Connector, Endpoint, PoolConfig, ServerLocation};
+use crate::endpoint::{Checkout, Connector, Endpoint, PoolConfig, ServerLocation};
 use crate::error::Error;
 use crate::lanes::Lanes;
+use crate::listener::OperationListener;
 use crate::locator::Locators;
 use crate::region::Region;
 use crate::runtime::{Runtime, TokioRuntime};
@@ -27,6 +29,9 @@ use crate::wire;
 
 /// How often unused connections are closed and silent servers pinged: as often as Geode's clients do.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a server may take to answer a goodbye.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
 
 /// Limits and time-outs of a client.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +80,7 @@ pub struct ClientBuilder {
     tls: Option<TlsSettings>,
     config: ClientConfig,
     clock: Arc<dyn Clock>,
+    listener: Option<Arc<dyn OperationListener>>,
 }
 
 impl ClientBuilder {
@@ -90,6 +96,7 @@ impl ClientBuilder {
             tls: None,
             config: ClientConfig::default(),
             clock: Arc::new(SystemClock),
+            listener: None,
         }
     }
 
@@ -154,6 +161,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Tells somebody of every attempt of every operation.
+    pub fn listener(mut self, listener: Arc<dyn OperationListener>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
     /// Builds the client. It connects when the first operation needs it. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -199,6 +212,7 @@ impl ClientBuilder {
             multi_user: self.multi_user,
             lanes: Arc::new(Lanes::default()),
             config: self.config,
+            listener: self.listener,
             runtime,
             closing,
             tasks: TaskTracker::new(),
@@ -255,6 +269,7 @@ pub(crate) struct Core {
     multi_user: bool,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) config: ClientConfig,
+    pub(crate) listener: Option<Arc<dyn OperationListener>>,
     pub(crate) runtime: Arc<dyn Runtime>,
     closing: CancellationToken,
     tasks: TaskTracker,
@@ -311,6 +326,10 @@ impl Client {
             core.say_goodbye(&endpoint).await;
         }
         core.closing.cancel();
+        core.owner.close();
+        for user in &core.users {
+            user.close();
+        }
         for endpoint in core.servers.endpoints() {
             endpoint.closed().await;
         }
@@ -368,13 +387,10 @@ impl UserHandle {
             if let Some(endpoint) = core.servers.get(&server)
                 && let Ok(checkout) = endpoint.checkout(false).await
             {
-                // The server drops the id with the last connection in any case.
-                let _ = checkout.connection().call(wire::remove_user_auth(ticket.unique_id)).await;
+                core.tell(&checkout, wire::remove_user_auth(ticket.unique_id)).await;
             }
         }
-        if let Some(gate) = &self.user.gate {
-            gate.close();
-        }
+        self.user.close();
     }
 }
 
@@ -388,12 +404,16 @@ impl Core {
     /// CLOSE_CONNECTION on every idle connection, so that the server need not find out by itself.
     async fn say_goodbye(&self, endpoint: &Endpoint) {
         while let Some(checkout) = endpoint.take_idle() {
-            let goodbye = checkout.connection().call(wire::close_connection());
-            tokio::select! {
-                _ = goodbye => {}
-                () = self.runtime.sleep_until(self.runtime.now() + Duration::from_secs(1)) => {}
-            }
+            self.tell(&checkout, wire::close_connection()).await;
             checkout.connection().close();
+        }
+    }
+
+    /// Sends what is a courtesy: the server finds it out by itself, so that its answer is not worth waiting for long.
+    async fn tell(&self, checkout: &Checkout, request: Request) {
+        tokio::select! {
+            _ = checkout.connection().call(request) => {}
+            () = self.runtime.sleep_until(self.runtime.now() + FAREWELL_TIME) => {}
         }
     }
 }

@@ -35,6 +35,11 @@ impl ConnectionError {
     pub const fn may_have_been_sent(&self) -> bool {
         !matches!(self, Self::NotSent)
     }
+
+    /// Whether the other side, or what lies between, has ended the connection.
+    pub(crate) const fn is_by_server(&self) -> bool {
+        matches!(self, Self::Eof | Self::Io(_))
+    }
 }
 
 /// Why no connection to a server could be opened.

@@ -26,6 +26,7 @@ use crate::client::Core;
 use crate::connection::{Reply, Request};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, Error, LoginError};
+use crate::listener::{AttemptEvent, AttemptStage};
 use crate::user::User;
 use crate::wire;
 
@@ -117,12 +118,17 @@ impl Core {
             }
             Err(error) => return Err(error),
         };
-        let reply = match self.send(endpoint, operation, ticket, progress).await {
-            Ok(reply) => reply,
-            Err(error) => return self.lost(user, endpoint, operation, progress, ticket, error),
-        };
-        let Some(exception) = wire::exception(&reply).map_err(Error::Malformed)? else {
-            return Ok(Attempt::Done(reply));
+        self.report(operation, endpoint, AttemptStage::Started);
+        let reply = self.send(user, endpoint, operation, ticket, progress).await;
+        let exception = reply.as_ref().ok().map(wire::exception);
+        let succeeded = matches!(exception, Some(Ok(None)));
+        let stage = if succeeded { AttemptStage::Succeeded } else { AttemptStage::Failed };
+        self.report(operation, endpoint, stage);
+        let exception = exception.transpose().map_err(Error::Malformed)?.flatten();
+        let exception = match (reply, exception) {
+            (Err(error), _) => return Ok(Attempt::Lost(in_doubt(error, operation, progress))),
+            (Ok(reply), None) => return Ok(Attempt::Done(reply)),
+            (Ok(_), Some(exception)) => exception,
         };
         match (Refusal::of(&exception), ticket) {
             (Some(refusal), Some(ticket)) => {
@@ -149,7 +155,13 @@ impl Core {
         loop {
             let issued =
                 gate.credential(Want::Live, &server, progress.deadline).await.map_err(Error::Credential)?;
-            let outcome = self.login(user, endpoint, &issued, progress.refused).await;
+            let limit = self.config.operation_timeout;
+            let outcome = tokio::select! {
+                biased;
+                outcome = self.login(user, endpoint, &issued, progress.refused) => outcome,
+                // The login goes on: the next operation finds it done.
+                () = self.runtime.sleep_until(progress.deadline) => return Err(Error::Timeout { server, limit }),
+            };
             match outcome {
                 Ok(ticket) => return Ok(ticket),
                 Err(error) if error.is_refusal() => {
@@ -165,8 +177,15 @@ impl Core {
         }
     }
 
+    fn report(&self, operation: &Operation<'_>, endpoint: &Endpoint, stage: AttemptStage) {
+        if let Some(listener) = &self.listener {
+            listener.attempt(&AttemptEvent { operation: operation.kind, server: endpoint.server(), stage });
+        }
+    }
+
     async fn send(
         &self,
+        user: &User,
         endpoint: &Arc<Endpoint>,
         operation: &Operation<'_>,
         ticket: Option<LoginTicket>,
@@ -193,6 +212,11 @@ impl Core {
             biased;
             reply = checkout.connection().call(request) => reply.map_err(|error| {
                 progress.maybe_applied |= error.may_have_been_sent();
+                if let (true, Some(ticket)) = (error.is_by_server() && !checkout.connection().is_pipelined(), ticket) {
+                    // A Geode server closes the connection without a word when it does not know an id any more; a
+                    // Druse node says so.
+                    user.forget(endpoint, ticket);
+                }
                 Error::Connection(error)
             }),
             () = self.runtime.sleep_until(until) => {
@@ -202,30 +226,6 @@ impl Core {
                 Err(timeout())
             }
         }
-    }
-
-    /// What becomes of an attempt whose connection was lost.
-    fn lost(
-        &self,
-        user: &Arc<User>,
-        endpoint: &Arc<Endpoint>,
-        operation: &Operation<'_>,
-        progress: &Progress,
-        ticket: Option<LoginTicket>,
-        error: Error,
-    ) -> Result<Attempt, Error> {
-        if let (Error::Connection(cause), Some(ticket)) = (&error, ticket)
-            && cause.may_have_been_sent()
-        {
-            // A Geode server closes the connection without a word when it does not know an id any more.
-            user.forget(endpoint, ticket);
-        }
-        Ok(Attempt::Lost(match error {
-            Error::Connection(cause) if progress.maybe_applied && operation.repeat == Repeat::Never => {
-                Error::InDoubt(cause)
-            }
-            error => error,
-        }))
     }
 
     /// A server does not accept the login any more: renew it once.
@@ -274,6 +274,16 @@ impl Refusal {
             Some(AuthError::Required(_)) => Some(Self::UnknownId),
             _ => None,
         })
+    }
+}
+
+/// The error of an attempt whose connection was lost, if it is the last one.
+fn in_doubt(error: Error, operation: &Operation<'_>, progress: &Progress) -> Error {
+    match error {
+        Error::Connection(cause) if progress.maybe_applied && operation.repeat == Repeat::Never => {
+            Error::InDoubt(cause)
+        }
+        error => error,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::wire;
 pub(crate) struct User {
     name: String,
     pub(crate) gate: Option<Arc<Gate>>,
-    cells: DashMap<ServerLocation, Arc<ServerLogin>>,
+    cells: DashMap<ServerLocation, ServerLogin>,
     runtime: Arc<dyn Runtime>,
     closing: CancellationToken,
 }
@@ -25,7 +25,7 @@ pub(crate) struct User {
 /// The login on one server, and the life of the server's memory that it belongs to.
 struct ServerLogin {
     epoch: u64,
-    cell: LoginCell<LoginError>,
+    cell: Arc<LoginCell<LoginError>>,
 }
 
 impl User {
@@ -51,30 +51,41 @@ impl User {
 
     /// A login has turned out not to be known any more.
     pub(crate) fn forget(&self, endpoint: &Endpoint, ticket: LoginTicket) {
-        self.cells.remove_if(endpoint.server(), |_, login| login.cell.ticket() == Some(ticket));
+        if let Some(login) = self.cells.get(endpoint.server()) {
+            login.cell.forget(Some(ticket));
+        }
     }
 
     /// The logins that exist, for saying goodbye to them.
     pub(crate) fn tickets(&self) -> Vec<(ServerLocation, LoginTicket)> {
-        let ticket = |entry: dashmap::mapref::multiple::RefMulti<'_, ServerLocation, Arc<ServerLogin>>| {
+        let ticket = |entry: dashmap::mapref::multiple::RefMulti<'_, ServerLocation, ServerLogin>| {
             Some((entry.key().clone(), entry.value().cell.ticket()?))
         };
         self.cells.iter().filter_map(ticket).collect()
     }
 
-    fn login_on(&self, endpoint: &Endpoint) -> Arc<ServerLogin> {
-        let epoch = endpoint.epoch();
-        let mut entry = self.cells.entry(endpoint.server().clone()).or_insert_with(|| self.new_login(epoch));
-        // All connections have been lost since: the server has forgotten the id, or is another one by now.
-        if entry.epoch != epoch {
-            *entry = self.new_login(epoch);
+    /// Ends whatever waits for a credential of this user.
+    pub(crate) fn close(&self) {
+        if let Some(gate) = &self.gate {
+            gate.close();
         }
-        Arc::clone(&entry)
     }
 
-    fn new_login(&self, epoch: u64) -> Arc<ServerLogin> {
+    fn login_on(&self, endpoint: &Endpoint) -> Arc<LoginCell<LoginError>> {
+        let epoch = endpoint.epoch();
+        let mut entry = self.cells.entry(endpoint.server().clone()).or_insert_with(|| self.new_login(epoch));
+        // All connections have been lost since: the server has forgotten the id, or is another one by now. The cell
+        // stays, so that its tickets are numbered on and nobody takes a new one for the one that was refused.
+        if entry.epoch != epoch {
+            entry.epoch = epoch;
+            entry.cell.forget(None);
+        }
+        Arc::clone(&entry.cell)
+    }
+
+    fn new_login(&self, epoch: u64) -> ServerLogin {
         let cell = LoginCell::new(Arc::clone(&self.runtime), self.closing.child_token());
-        Arc::new(ServerLogin { epoch, cell })
+        ServerLogin { epoch, cell: Arc::new(cell) }
     }
 }
 
@@ -101,7 +112,7 @@ impl Core {
                 }
             }
         };
-        let ticket = login.cell.ensure(issued.generation, refused, LoginError::Closed, exchange).await?;
+        let ticket = login.ensure(issued.generation, refused, LoginError::Closed, exchange).await?;
         Ok((ticket.unique_id != wire::NO_SECURITY).then_some(ticket))
     }
 }

@@ -100,9 +100,9 @@ impl<E: Clone + Send + Sync + 'static> LoginCell<E> {
         landed.unwrap_or(Err(interrupted))
     }
 
-    /// Forgets the login: the server is gone, and its ids with it.
-    pub fn forget(&self) {
-        self.inner.lock().ticket = None;
+    /// Forgets the login, because the server has: this one if it is still the one held, or any.
+    pub fn forget(&self, ticket: Option<LoginTicket>) {
+        self.inner.lock().ticket.take_if(|held| ticket.is_none_or(|ticket| *held == ticket));
     }
 
     fn find(&self, generation: Generation, refused: Option<LoginTicket>) -> Found<E> {

@@ -1,0 +1,110 @@
+//! A node on a free port of the loopback address, with scripted security.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use druse_client::{Client, ClientBuilder, ServerLocation};
+use druse_server::metrics::Metrics;
+use druse_server::{Node, NodeBuilder};
+
+use crate::manager::Scripted;
+
+/// A running node with a region `orders`, and the manager that guards it.
+pub struct Grid {
+    /// Who says who may come in.
+    pub manager: Arc<Scripted>,
+    node: Node,
+}
+
+impl Grid {
+    /// A node with its defaults.
+    pub async fn start() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// A node set up further.
+    pub async fn with(set_up: impl FnOnce(NodeBuilder) -> NodeBuilder) -> Self {
+        Self::guarded(Scripted::new(), set_up).await
+    }
+
+    /// A node with a manager that others have, too.
+    pub async fn guarded(manager: Arc<Scripted>, set_up: impl FnOnce(NodeBuilder) -> NodeBuilder) -> Self {
+        let guard: Arc<dyn druse_protocol::auth::SecurityManager> = manager.clone();
+        let builder = Node::builder().bind([127, 0, 0, 1].into()).port(0).region("orders").security(guard);
+        let node = set_up(builder).start().await.expect("a node");
+        Self { manager, node }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.node.address()
+    }
+
+    /// The same for clients.
+    #[must_use]
+    pub fn location(&self) -> ServerLocation {
+        location(self.address())
+    }
+
+    /// A client of this node, to be set up further.
+    pub fn client(&self) -> ClientBuilder {
+        Client::builder().server(self.location())
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.node.metrics()
+    }
+
+    /// How many entries `orders` has.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.node.region("orders").expect("a region").len()
+    }
+
+    /// Ends the node and looks whether it has forgotten everybody: as many logouts as logins.
+    pub async fn finish(self) {
+        let Self { manager, node } = self;
+        let metrics = Arc::clone(node.metrics());
+        node.shutdown().await;
+        let (logins, logouts) = manager.balance();
+        assert_eq!(logins, logouts, "every login has its logout");
+        assert_eq!(metrics.connections_open.get(), 0);
+        assert_eq!(metrics.logins_live.get(), 0);
+        assert_eq!(metrics.bytes_in_flight.get(), 0);
+    }
+
+    /// Ends the node without looking: its manager goes on elsewhere.
+    pub async fn stop(self) {
+        self.node.shutdown().await;
+    }
+}
+
+/// An address as clients are told it.
+#[must_use]
+pub fn location(address: SocketAddr) -> ServerLocation {
+    ServerLocation::new(address.ip().to_string(), address.port())
+}
+
+/// Waits until something is so. It is a matter of other tasks, not of time; what never comes fails the test.
+///
+/// # Panics
+/// If it has not become so after half a minute.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..6_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never came about: {what}");
+}

@@ -1,0 +1,135 @@
+//! A peer that sends whatever it is given.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message};
+use druse_protocol::handshake::{
+    ClientHello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
+};
+use druse_protocol::message::credentials::{UserCredentials, UserCredentialsReply};
+use druse_protocol::message::envelope::Envelope;
+use druse_protocol::version::VersionOrdinal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long a peer waits for something that must come. Not a measure of speed: what never comes fails the test.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A hello as a client of today says it; `tag` tells clients apart.
+#[must_use]
+pub fn hello(tag: &str) -> ClientHello {
+    let mut member = Vec::new();
+    Member::new(&[127, 0, 0, 1], 0, "client", MemberKind::Loner, tag).encode(&mut member);
+    ClientHello {
+        mode: CommunicationMode::ClientToServer,
+        version: VersionOrdinal::GEODE_1_15_0,
+        read_timeout_ms: 10_000,
+        client_id: ClientProxyMembershipId::new(&member, 1).expect("an identity"),
+        conflation: 0,
+        security: SecurityMode::Normal(None),
+    }
+}
+
+/// Any bytes of a hello.
+#[must_use]
+pub fn hello_bytes(hello: &ClientHello) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    hello.encode(&mut bytes);
+    bytes
+}
+
+/// The peer.
+pub struct Raw {
+    /// The socket, for what has no method here.
+    pub stream: TcpStream,
+    /// What has come and has not been taken.
+    pub input: Vec<u8>,
+    /// What the node wants echoed.
+    pub connection_id: i64,
+    /// Whom the node takes us for.
+    pub unique_id: i64,
+}
+
+impl Raw {
+    /// A connection on which nothing has been said.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        Self { stream, input: Vec::new(), connection_id: FIRST_CONNECTION_ID, unique_id: -1 }
+    }
+
+    /// A connection behind its handshake.
+    pub async fn greeted(address: SocketAddr, tag: &str) -> Self {
+        let mut raw = Self::connect(address).await;
+        raw.send(&hello_bytes(&hello(tag))).await;
+        let welcome = raw.welcome().await.expect("a welcome");
+        assert!(welcome.is_accepted(), "{}", welcome.message);
+        raw
+    }
+
+    /// A connection with a login.
+    pub async fn logged_in(address: SocketAddr, tag: &str, token: &str) -> Self {
+        let mut raw = Self::greeted(address, tag).await;
+        let credentials = Some(druse_protocol::auth::Credentials::token(token));
+        let envelope = raw.envelope();
+        let mut login = Vec::new();
+        UserCredentials { credentials }.encode(&mut login, &envelope);
+        raw.send(&login).await;
+        let reply = raw.reply().await.expect("an answer to the login");
+        let (message, _) = Message::decode(&reply, &FrameLimits::default()).expect("a frame").expect("whole");
+        raw.unique_id = UserCredentialsReply::decode(&message).expect("a login").unique_id.expect("an id");
+        raw
+    }
+
+    /// What goes round a request of this peer's user.
+    #[must_use]
+    pub fn envelope(&self) -> Envelope {
+        Envelope { tx_id: -1, retry: false, security: Some((self.connection_id, Some(self.unique_id))) }
+    }
+
+    /// Sends bytes. A node that has closed already takes none; that is for the reader to find out.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The answer to a hello, or `None` if the node has closed instead.
+    pub async fn welcome(&mut self) -> Option<Welcome> {
+        loop {
+            if let Some((welcome, size)) = Welcome::decode(&self.input).expect("a welcome") {
+                self.input.drain(..size);
+                return Some(welcome);
+            }
+            if !self.read().await {
+                return None;
+            }
+        }
+    }
+
+    /// The bytes of the next plain message, or `None` if the node has closed instead.
+    pub async fn reply(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let limits = FrameLimits { message_bytes: 256 << 20, ..FrameLimits::default() };
+            if let Some((message, size)) = Message::decode(&self.input, &limits).expect("a frame") {
+                if let Some(id) = message.security().and_then(|bytes| bytes.try_into().ok()) {
+                    self.connection_id = i64::from_be_bytes(id);
+                }
+                return Some(self.input.drain(..size).collect());
+            }
+            if !self.read().await {
+                return None;
+            }
+        }
+    }
+
+    /// Reads what is there; false at the end, clean or not.
+    pub async fn read(&mut self) -> bool {
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await;
+        matches!(read.expect("the node neither answers nor closes"), Ok(read) if read > 0)
+    }
+
+    /// Reads until the node closes.
+    pub async fn to_the_end(&mut self) -> &[u8] {
+        while self.read().await {}
+        &self.input
+    }
+}
