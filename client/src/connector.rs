@@ -176,12 +176,19 @@ pub(crate) async fn reach(server: &ServerLocation) -> Result<TcpStream, ConnectE
     Ok(stream)
 }
 
-/// Whether `host` is among `allowed`: by its very text, or below a `*.suffix`.
+/// Whether `host` is among `allowed`: by its very text, or below a `*.suffix`. An address is below nothing: its
+/// last numbers say least about whose it is.
 pub(crate) fn is_allowed(allowed: &[String], host: &str) -> bool {
+    let is_name = host.parse::<std::net::IpAddr>().is_err();
     allowed.iter().any(|pattern| match pattern.strip_prefix("*.") {
-        Some(suffix) => host.len().checked_sub(suffix.len() + 1).is_some_and(|at| {
-            host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(&format!(".{suffix}")) && at > 0
-        }),
+        Some(suffix) => {
+            is_name
+                && host.len().checked_sub(suffix.len() + 1).is_some_and(|at| {
+                    host.is_char_boundary(at)
+                        && host[at..].eq_ignore_ascii_case(&format!(".{suffix}"))
+                        && at > 0
+                })
+        }
         None => pattern.eq_ignore_ascii_case(host),
     })
 }

@@ -1,0 +1,8 @@
+//! Our client against our node: the scenarios of expiring credentials, and faults on the way.
+//!
+//! Tests are named after the rows of the scenario tables where they stem from one. Everything goes over real sockets;
+//! nothing is asserted about how long it takes.
+
+mod common;
+mod credential_source;
+mod reauthentication;
