@@ -33,7 +33,8 @@ impl SecurityManager for GuestBook {
         _: &'a Peer,
     ) -> BoxFuture<'a, Result<Login, AuthError>> {
         Box::pin(async {
-            let name = credentials.get(USERNAME).ok_or_else(|| AuthError::Required("who are you?".to_owned()))?;
+            let name =
+                credentials.get(USERNAME).ok_or_else(|| AuthError::Required("who are you?".to_owned()))?;
             Ok(Login { principal: Arc::new(Guest(name.to_owned())), issued_at: None, expires_at: None })
         })
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use druse::client::auth::providers::BlockingCredentials;
-use druse::client::{Client, Clock, Credentials, ProvidedCredentials, Region, ServerLocation, SystemClock};
+use druse::client::{
+    Client, Clock, Credentials, ProvidedCredentials, ProviderError, Region, ServerLocation, SystemClock,
+};
 use druse::identity::key_set::{FileSource, KeySetCache, Policy};
 use druse::identity::mint::{AccessToken, Mint};
 use druse::identity::token::{TokenConfig, TokenSecurityManager};
@@ -29,7 +31,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let provider = BlockingCredentials::new(move |_| {
         let ends = SystemClock.now() + Duration::from_secs(1);
         let token = AccessToken::new("ann", ends).scope("grid:data:read:orders grid:data:write:orders");
-        let token = mint.mint(&token).expect("the key in memory signs");
+        let token = mint.mint(&token).map_err(|error| ProviderError::Denied {
+            message: "no token can be made".to_owned(),
+            source: Some(Arc::new(error)),
+        })?;
         Ok(ProvidedCredentials::new(Credentials::token(token)).expiring_at(ends))
     });
     let client = Client::builder()

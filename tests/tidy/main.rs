@@ -32,9 +32,13 @@ fn root() -> &'static Path {
 }
 
 fn tracked_files() -> Vec<PathBuf> {
-    let output =
-        Command::new("git").arg("-C").arg(root()).args(["ls-files", "-z"]).output().expect("git runs");
-    let names = String::from_utf8(output.stdout).expect("names are text");
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root())
+        .args(["ls-files", "-z"])
+        .output()
+        .unwrap_or_else(|error| panic!("git does not run: {error}"));
+    let names = String::from_utf8_lossy(&output.stdout);
     let files: Vec<_> =
         names.split('\0').filter(|name| !name.is_empty()).map(|name| root().join(name)).collect();
     assert!(files.len() > 50, "git knows too few files: {}", files.len());
