@@ -1,5 +1,7 @@
 //! The credential gate in virtual time: herds, hangs, failures, short and long lives.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
