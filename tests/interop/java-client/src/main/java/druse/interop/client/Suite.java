@@ -2,6 +2,7 @@ package druse.interop.client;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -13,6 +14,9 @@ public final class Suite {
   private static final String USAGE = """
       usage: one of --geode SCRIPT | --druse BINARY | --server-port N --locator-port N --jwks-file FILE [--issuer URL --audience NAME]
              [--only TEXT] [--long-seconds N]""";
+
+  /** How long a run may take at most, the endurance cases apart: several times what it takes. */
+  private static final long LIMIT_SECONDS = 600;
 
   /** What the groups of cases share. */
   record Context(Runner runner, Node node, Users users, Target target, int longSeconds) {}
@@ -36,13 +40,51 @@ public final class Suite {
     issuer.writeKeySet(keySet);
     Runner runner = new Runner(flags.get("--only"));
     long begun = System.nanoTime();
+    int longSeconds = Integer.parseInt(flags.getOrDefault("--long-seconds", "20"));
+    endAfter(LIMIT_SECONDS + longSeconds);
     try (Node node = target.start(null, false)) {
-      int longSeconds = Integer.parseInt(flags.getOrDefault("--long-seconds", "20"));
-      cases(new Context(runner, node, new Users(issuer), target, longSeconds));
+      Context context = new Context(runner, node, new Users(issuer), target, longSeconds);
+      if (alive(context)) {
+        cases(context);
+      }
     }
     System.out.printf("Geode client %s, %d s: %d passed, %d failed%n", GemFireVersion.getGemFireVersion(),
         (System.nanoTime() - begun) / 1_000_000_000, runner.passed(), runner.failed());
     System.exit(runner.failed() == 0 && runner.passed() > 0 ? 0 : 1);
+  }
+
+  /** A client that hangs for good holds locks that the next one needs; then there is nothing left to be learned. */
+  private static void endAfter(long seconds) {
+    Thread watch = new Thread(() -> {
+      try {
+        Thread.sleep(seconds * 1_000);
+      } catch (InterruptedException e) {
+        return;
+      }
+      Thread.getAllStackTraces().forEach((thread, stack) -> {
+        System.out.println(thread);
+        for (StackTraceElement frame : stack) {
+          System.out.println("\tat " + frame);
+        }
+      });
+      System.out.println("FAIL  the suite did not end within " + seconds + " s; where its threads stand is above");
+      Target.endAll();
+      Runtime.getRuntime().halt(1);
+    }, "limit");
+    watch.setDaemon(true);
+    watch.start();
+  }
+
+  /** One operation of a healthy user: if it fails, so would all the cases, each in its own long way. */
+  private static boolean alive(Context context) {
+    context.runner().group("first of all");
+    try (Client client = new Client.Config(context.node()).open(context.users().fresh("alice", Duration.ofMinutes(1)))) {
+      client.proxy("orders").put("first", "of all");
+      return true;
+    } catch (RuntimeException failure) {
+      context.runner().broken("the node does not serve a healthy user", failure);
+      return false;
+    }
   }
 
   private static Target target(Map<String, String> flags, Issuer issuer, Path keySet) {

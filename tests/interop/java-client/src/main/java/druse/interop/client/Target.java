@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 
 import druse.interop.tokens.Issuer;
@@ -17,6 +19,12 @@ import druse.interop.tokens.Issuer;
 /** What kind of node the suite runs against, and how one is started. */
 abstract class Target {
   private static final long START_SECONDS = 60;
+  private static final Queue<Process> STARTED = new ConcurrentLinkedQueue<>();
+
+  static {
+    Runtime.getRuntime().addShutdownHook(new Thread(Target::endAll));
+  }
+
   static final List<String> REGIONS = List.of("orders", "stock", "values", "big", "secret");
 
   /** A node with the regions of the suite. @param tls null: plain; @param clientCertificates demand them */
@@ -85,6 +93,11 @@ abstract class Target {
     };
   }
 
+  /** Ends every node of this process that may still run, without ceremony. */
+  static void endAll() {
+    STARTED.forEach(Process::destroyForcibly);
+  }
+
   static int freePort() throws IOException {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getByName(Node.HOST))) {
       return socket.getLocalPort();
@@ -103,7 +116,7 @@ abstract class Target {
   private static Node launch(List<String> command, int port, int locator) throws Exception {
     File log = Files.createTempFile("node-", ".log").toFile();
     Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log).start();
-    Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
+    STARTED.add(process);
     try {
       awaitListener(process, port);
       awaitListener(process, locator);
