@@ -12,7 +12,7 @@
 //! one short mutex, never across an `authenticate`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
 use druse_protocol::auth::AuthError;
@@ -53,6 +53,8 @@ pub(crate) struct Cell {
     /// The end of the login, in microseconds; `i64::MIN` while there is none.
     deadline: AtomicI64,
     subject: ArcSwapOption<Subject>,
+    /// Requests that were told to log in and have not done so yet.
+    invitations: AtomicU32,
     state: Mutex<CellState>,
     context: Arc<CellContext>,
 }
@@ -103,6 +105,7 @@ impl Cell {
                 timer: deadline,
             }),
             subject: ArcSwapOption::new(Some(subject)),
+            invitations: AtomicU32::new(0),
             context,
         });
         cell.context.metrics.logins_live.inc();
@@ -124,6 +127,18 @@ impl Cell {
     #[cfg_attr(not(test), expect(dead_code, reason = "feeds compare it before each event"))]
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// A request of this user was refused in the words that make clients log in.
+    pub(crate) fn invite(&self) {
+        self.invitations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a login answers such a refusal. Each thread of a Java client answers its own, also where another has
+    /// logged in meanwhile, and with several users it may do so over the very same connection.
+    pub(crate) fn take_invitation(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.invitations.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
     /// Whether there is a login whose end has not come.

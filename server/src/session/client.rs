@@ -153,14 +153,15 @@ impl Client {
         self.last_login = Some((unique_id, now));
     }
 
-    /// Whether `named` was logged in on this very connection less than `least` ago, and that login is still good.
+    /// Whether `named` was logged in on this very connection less than `least` ago, that login is still good, and no
+    /// request was refused to which this login would be the answer.
     pub(crate) fn is_too_soon(&self, named: Option<i64>, least: std::time::Duration, now: Micros) -> bool {
-        let (Some(named), Some((last, at)), Some(logins)) = (named, self.last_login, &self.logins) else {
-            return false;
-        };
-        named == last
-            && now.saturating_since(at) < least
-            && logins.cell(named).is_some_and(|cell| cell.is_live(now))
+        let (Some(named), Some(logins)) = (named, &self.logins) else { return false };
+        let Some(cell) = logins.cell(named) else { return false };
+        let answers = cell.take_invitation();
+        let again =
+            self.last_login.is_some_and(|(last, at)| named == last && now.saturating_since(at) < least);
+        again && !answers && cell.is_live(now)
     }
 }
 

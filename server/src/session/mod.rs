@@ -288,6 +288,12 @@ impl Turn<'_> {
 
     fn fail(&mut self, ask: Ask, framing: Framing, failure: &Failure) {
         self.count(ask, failure.result());
+        if failure.result() == OperationResult::Expired
+            && ask.kind != MessageType::UserCredentialMessage
+            && let Some(user) = self.serving.client.user()
+        {
+            user.invite();
+        }
         self.exchange(ask, |exchange| {
             let (envelope, version) = (exchange.envelope(), exchange.client.version);
             failure.encode(exchange.out, ask.kind, framing, version, &envelope);

@@ -193,6 +193,21 @@ async fn a_needless_login_at_once_is_refused_without_asking_the_manager() {
     assert_eq!(talk.login("cid", None).await.expect("after the expiry"), id);
 }
 
+/// Two threads of a client with several users meet one expiry; both answer it over the same pooled connection.
+#[tokio::test]
+async fn a_login_for_each_refused_request_is_no_needless_one() {
+    let node = Node::secured();
+    let (mut one, mut other) = (node.connect(NEW).await, node.connect(NEW).await);
+    let id = one.login("ann", None).await.expect("login");
+    other.unique_id = one.unique_id;
+    node.manager.expire_next("ann", druse_protocol::auth::Operation::Read, 1);
+    assert!(one.get("k").await.is_err());
+    assert!(other.get("k").await.is_err(), "the login has gone for both");
+    assert_eq!(one.login("ann", None).await.expect("the first answer"), id);
+    assert_eq!(one.login("ann", None).await.expect("the second answer"), id);
+    one.login("ann", None).await.expect_err("and nobody has asked for a third");
+}
+
 /// D3-04.
 #[tokio::test]
 async fn many_renewals_in_a_row_succeed() {
