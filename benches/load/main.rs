@@ -1,0 +1,201 @@
+//! The load driver: starts servers, loads them side by side, and writes what it found as Markdown.
+//!
+//! `cargo bench --bench load -- --help` lists its flags; benches/README.md says what the numbers mean.
+//!
+//! | file | job |
+//! |---|---|
+//! | `wire`, `grid`, `resp` | protocols: requests out, replies in, every reply checked |
+//! | `driver` | one thread, many connections, a closed loop |
+//! | `process`, `peer` | the servers: how to start, place, pause and look at them |
+//! | `speed`, `memory`, `expiry` | what is measured |
+//! | `histogram`, `report` | latencies; tables |
+
+mod driver;
+mod expiry;
+mod grid;
+mod histogram;
+mod memory;
+mod peer;
+mod process;
+mod report;
+mod resp;
+mod speed;
+mod wire;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use memory::Amounts;
+use peer::{Bench, Peer};
+use process::Placement;
+use speed::Plan;
+use wire::Outcome;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Server {
+    Druse,
+    Geode,
+    Redis,
+}
+
+impl From<Server> for Peer {
+    fn from(server: Server) -> Self {
+        match server {
+            Server::Druse => Self::Druse,
+            Server::Geode => Self::Geode,
+            Server::Redis => Self::Redis,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Operations per second, server time, latencies
+    Speed,
+    /// Start-up and resident memory
+    Memory,
+    /// Many logins that end at once
+    Expiry,
+}
+
+/// Loads Druse, a real Geode and Redis side by side and writes tables
+#[derive(Debug, Parser)]
+struct Flags {
+    /// Servers to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "druse,geode,redis")]
+    servers: Vec<Server>,
+    /// What to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "speed,memory,expiry")]
+    parts: Vec<Part>,
+    /// Rounds of the speed part; servers take turns within each
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds for each measurement of a round
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Entries of the memory part
+    #[arg(long, default_value_t = 1_000_000)]
+    entries: u64,
+    /// Idle connections of the memory part
+    #[arg(long, default_value_t = 10_000)]
+    connections: usize,
+    /// Starts of which the memory part takes the median
+    #[arg(long, default_value_t = 7)]
+    starts: usize,
+    /// Users of the expiry part
+    #[arg(long, default_value_t = 10_000)]
+    users: usize,
+    /// Seconds that the expiry part has for their first logins
+    #[arg(long, default_value_t = 40.0)]
+    life: f64,
+    /// Processor for the servers
+    #[arg(long)]
+    server_cpu: Option<usize>,
+    /// Processor for this driver
+    #[arg(long)]
+    driver_cpu: Option<usize>,
+    /// Niceness for servers and driver
+    #[arg(long, allow_negative_numbers = true)]
+    nice: Option<i32>,
+    /// The node
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_druse"))]
+    druse: PathBuf,
+    /// The script that starts a real Geode
+    #[arg(long, default_value = "tests/interop/serve-geode")]
+    geode: PathBuf,
+    /// Options for Geode's JVM
+    #[arg(long, default_value = "-Xmx2g -XX:-UseSerialGC -XX:+UseG1GC", allow_hyphen_values = true)]
+    geode_java_opts: String,
+    /// Redis
+    #[arg(long, default_value = "redis-server")]
+    redis: PathBuf,
+    /// File whose tables are replaced; they go to standard output without it
+    #[arg(long)]
+    readme: Option<PathBuf>,
+    /// Our node alone and everything small: a few seconds that show that the driver works
+    #[arg(long)]
+    smoke: bool,
+}
+
+fn main() -> ExitCode {
+    // `cargo bench` adds a flag of its own.
+    let flags = Flags::parse_from(std::env::args().filter(|argument| argument != "--bench"));
+    let flags = if flags.smoke { small(flags) } else { flags };
+    match run(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn small(flags: Flags) -> Flags {
+    let (rounds, starts, seconds, life) = (1, 1, 0.05, 2.5);
+    let (entries, connections, users) = (2_000, 50, 50);
+    Flags { servers: vec![Server::Druse], rounds, starts, seconds, life, entries, connections, users, ..flags }
+}
+
+fn run(flags: &Flags) -> Outcome<()> {
+    let machine = report::machine();
+    let place = Placement { server: flags.server_cpu, nice: flags.nice };
+    process::place_driver(flags.driver_cpu, flags.nice);
+    let directory = std::env::temp_dir().join(format!("druse-load-{}", std::process::id()));
+    let programs = (flags.druse.clone(), flags.geode.clone(), flags.redis.clone());
+    let bench = Bench::new(programs, flags.geode_java_opts.clone(), place, &directory)?;
+    let tables = measure(flags, &bench);
+    // The directory holds a public key and nothing else; a leftover harms nobody.
+    let _ = std::fs::remove_dir_all(&directory);
+    let tables = format!("\nMeasured on {machine}.\n{}", tables?);
+    match &flags.readme {
+        Some(path) => report::write_into(path, &tables),
+        None => {
+            println!("{tables}");
+            Ok(())
+        }
+    }
+}
+
+fn measure(flags: &Flags, bench: &Bench) -> Outcome<String> {
+    let peers: Vec<Peer> = flags.servers.iter().map(|&server| Peer::from(server)).collect();
+    let mut tables = String::new();
+    if flags.parts.contains(&Part::Speed) {
+        tables += &speed(flags, bench, &peers)?;
+    }
+    if flags.parts.contains(&Part::Memory) {
+        let amounts =
+            Amounts { starts: flags.starts, connections: flags.connections, entries: flags.entries };
+        let mut found = Vec::new();
+        for &peer in &peers {
+            eprintln!("memory of {}", peer.name());
+            found.push(memory::measure(bench, peer, &amounts)?);
+        }
+        tables += &report::memory(&found, &amounts);
+    }
+    if flags.parts.contains(&Part::Expiry) {
+        let mut found = Vec::new();
+        // Redis knows no logins that end.
+        for &peer in peers.iter().filter(|&&peer| peer != Peer::Redis) {
+            eprintln!("expiry on {}", peer.name());
+            found.push(expiry::measure(bench, peer, flags.users, Duration::from_secs_f64(flags.life))?);
+        }
+        tables += &report::expiry(&found);
+    }
+    Ok(tables)
+}
+
+fn speed(flags: &Flags, bench: &Bench, peers: &[Peer]) -> Outcome<String> {
+    let time = Duration::from_secs_f64(flags.seconds);
+    let plan = Plan { rounds: flags.rounds, warm_up: time / 5, time, long_warm_up: time * 5 };
+    let mut servers = Vec::new();
+    for &peer in peers {
+        eprintln!("starting {}", peer.name());
+        let server = bench.start(peer)?;
+        speed::prepare(bench, &server, &plan)?;
+        servers.push(server);
+    }
+    Ok(report::speed(&speed::measure(bench, &servers, &plan)?))
+}
