@@ -31,6 +31,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 static IDENTITIES: AtomicI32 = AtomicI32::new(1);
 
+/// What a client with a fresh identity says first.
+pub(crate) fn hello() -> Outcome<Vec<u8>> {
+    let counter = IDENTITIES.fetch_add(1, Ordering::Relaxed);
+    let tag = format!("load-{}-{counter}", std::process::id());
+    let mut identity = Vec::new();
+    Member::new(&[127, 0, 0, 1], 0, "load", MemberKind::Loner, tag).encode(&mut identity);
+    let mut hello = Vec::new();
+    ClientHello {
+        mode: CommunicationMode::ClientToServer,
+        version: VersionOrdinal::GEODE_1_15_0,
+        read_timeout_ms: 30_000,
+        client_id: ClientProxyMembershipId::new(&identity, counter)?,
+        conflation: 0,
+        security: SecurityMode::Normal(None),
+    }
+    .encode(&mut hello);
+    Ok(hello)
+}
+
 /// A client with an identity of its own and one user.
 pub(crate) struct GridClient {
     server: SocketAddr,
@@ -43,21 +62,7 @@ pub(crate) struct GridClient {
 impl GridClient {
     /// A client whose user shows `token`.
     pub(crate) fn new(server: SocketAddr, token: impl Into<String>) -> Outcome<Self> {
-        let counter = IDENTITIES.fetch_add(1, Ordering::Relaxed);
-        let tag = format!("load-{}-{counter}", std::process::id());
-        let mut identity = Vec::new();
-        Member::new(&[127, 0, 0, 1], 0, "load", MemberKind::Loner, tag).encode(&mut identity);
-        let mut hello = Vec::new();
-        ClientHello {
-            mode: CommunicationMode::ClientToServer,
-            version: VersionOrdinal::GEODE_1_15_0,
-            read_timeout_ms: 30_000,
-            client_id: ClientProxyMembershipId::new(&identity, counter)?,
-            conflation: 0,
-            security: SecurityMode::Normal(None),
-        }
-        .encode(&mut hello);
-        Ok(Self { server, hello, token: token.into(), unique_id: None, lanes: 0 })
+        Ok(Self { server, hello: hello()?, token: token.into(), unique_id: None, lanes: 0 })
     }
 
     /// Opens a connection without logging in.
@@ -77,8 +82,8 @@ impl GridClient {
             return Err(format!("the server refused: {}", welcome.message).into());
         }
         self.lanes += 1;
-        let unique_id = self.unique_id.unwrap_or(NO_UNIQUE_ID);
-        let wire = GridWire { connection_id: FIRST_CONNECTION_ID, unique_id, lane: self.lanes, sequence: 0 };
+        let mut wire = GridWire::new(self.lanes);
+        wire.unique_id = self.unique_id.unwrap_or(NO_UNIQUE_ID);
         Ok(GridConnection { stream, wire })
     }
 }
@@ -103,15 +108,11 @@ pub(crate) struct GridConnection {
 impl GridConnection {
     /// Logs in: as a new user at first, then under the same id again.
     pub(crate) fn login(&mut self, token: &str) -> Outcome<()> {
-        let mut credentials = Credentials::new();
-        credentials.insert("security-token", token);
-        let mut out = Vec::new();
-        UserCredentials { credentials: Some(credentials) }.encode(&mut out, &self.wire.envelope());
-        self.stream.write_all(&out)?;
+        self.stream.write_all(&self.wire.login_request(token))?;
         let mut input = Vec::new();
-        self.wire.unique_id = self.read_reply(&mut input, |message| {
-            UserCredentialsReply::decode(message)?.unique_id.ok_or_else(|| "the login gave no id".into())
-        })?;
+        while !self.wire.login_reply(&input)? {
+            read_more(&mut self.stream, &mut input)?;
+        }
         Ok(())
     }
 
@@ -126,21 +127,6 @@ impl GridConnection {
         }
         Ok(())
     }
-
-    fn read_reply<T>(
-        &mut self,
-        input: &mut Vec<u8>,
-        read: impl FnOnce(&Message<'_>) -> Outcome<T>,
-    ) -> Outcome<T> {
-        loop {
-            if let Some((message, _)) = Message::decode(input, &FrameLimits::default())? {
-                self.wire.remember(&message);
-                refusal(&message)?;
-                return read(&message);
-            }
-            read_more(&mut self.stream, input)?;
-        }
-    }
 }
 
 fn read_more(stream: &mut TcpStream, input: &mut Vec<u8>) -> Outcome<()> {
@@ -154,7 +140,8 @@ fn read_more(stream: &mut TcpStream, input: &mut Vec<u8>) -> Outcome<()> {
     }
 }
 
-struct GridWire {
+/// What one connection has to remember.
+pub(crate) struct GridWire {
     connection_id: i64,
     unique_id: i64,
     lane: i64,
@@ -162,6 +149,28 @@ struct GridWire {
 }
 
 impl GridWire {
+    /// A connection behind its handshake; each connection of a client counts its events on a lane of its own.
+    pub(crate) const fn new(lane: i64) -> Self {
+        Self { connection_id: FIRST_CONNECTION_ID, unique_id: NO_UNIQUE_ID, lane, sequence: 0 }
+    }
+
+    /// Message 77: for a new id at first, for the same one afterwards.
+    pub(crate) fn login_request(&self, token: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let credentials = Some(Credentials::token(token));
+        UserCredentials { credentials }.encode(&mut out, &self.envelope());
+        out
+    }
+
+    /// Takes the answer to a login; `false` if it is not all there.
+    pub(crate) fn login_reply(&mut self, input: &[u8]) -> Outcome<bool> {
+        let Some((message, _)) = Message::decode(input, &FrameLimits::default())? else { return Ok(false) };
+        self.remember(&message);
+        refusal(&message)?;
+        self.unique_id = UserCredentialsReply::decode(&message)?.unique_id.ok_or("the login gave no id")?;
+        Ok(true)
+    }
+
     fn envelope(&self) -> Envelope {
         let security = Some((self.connection_id, Some(self.unique_id)));
         Envelope { tx_id: NO_TRANSACTION, retry: false, security }

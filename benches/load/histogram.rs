@@ -24,7 +24,8 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts one latency.
     pub(crate) fn record(&mut self, latency: Duration) {
-        let index = index_of(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX)).min(self.counts.len() - 1);
+        let index =
+            index_of(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX)).min(self.counts.len() - 1);
         self.counts[index] += 1;
         self.total += 1;
         self.longest = self.longest.max(latency);

@@ -7,7 +7,7 @@
 //! | `wire`, `grid`, `resp` | protocols: requests out, replies in, every reply checked |
 //! | `driver` | one thread, many connections, a closed loop |
 //! | `process`, `peer` | the servers: how to start, place, pause and look at them |
-//! | `speed`, `memory`, `expiry` | what is measured |
+//! | `speed`, `memory`, `expiry`, `micro` | what is measured |
 //! | `histogram`, `report` | latencies; tables |
 
 mod driver;
@@ -15,6 +15,7 @@ mod expiry;
 mod grid;
 mod histogram;
 mod memory;
+mod micro;
 mod peer;
 mod process;
 mod report;
@@ -59,6 +60,8 @@ enum Part {
     Memory,
     /// Many logins that end at once
     Expiry,
+    /// The small steps of an operation, in this process
+    Micro,
 }
 
 /// Loads Druse, a real Geode and Redis side by side and writes tables
@@ -68,7 +71,7 @@ struct Flags {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "druse,geode,redis")]
     servers: Vec<Server>,
     /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "speed,memory,expiry")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "speed,memory,expiry,micro")]
     parts: Vec<Part>,
     /// Rounds of the speed part; servers take turns within each
     #[arg(long, default_value_t = 5)]
@@ -136,7 +139,17 @@ fn main() -> ExitCode {
 fn small(flags: Flags) -> Flags {
     let (rounds, starts, seconds, life) = (1, 1, 0.05, 2.5);
     let (entries, connections, users) = (2_000, 50, 50);
-    Flags { servers: vec![Server::Druse], rounds, starts, seconds, life, entries, connections, users, ..flags }
+    Flags {
+        servers: vec![Server::Druse],
+        rounds,
+        starts,
+        seconds,
+        life,
+        entries,
+        connections,
+        users,
+        ..flags
+    }
 }
 
 fn run(flags: &Flags) -> Outcome<()> {
@@ -183,6 +196,9 @@ fn measure(flags: &Flags, bench: &Bench) -> Outcome<String> {
             found.push(expiry::measure(bench, peer, flags.users, Duration::from_secs_f64(flags.life))?);
         }
         tables += &report::expiry(&found);
+    }
+    if flags.parts.contains(&Part::Micro) {
+        tables += &report::micro(&micro::measure(bench, flags.smoke)?);
     }
     Ok(tables)
 }

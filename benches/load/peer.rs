@@ -12,8 +12,8 @@ use super::process::{Placement, Process};
 use super::resp::RespClient;
 use super::wire::{Client, Outcome};
 
-const ISSUER: &str = "https://issuer.load";
-const AUDIENCE: &str = "grid";
+pub(crate) const ISSUER: &str = "https://issuer.load";
+pub(crate) const AUDIENCE: &str = "grid";
 const PASSWORD: &str = "load-password";
 /// How long a server may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -50,7 +50,8 @@ pub(crate) struct Bench {
     pub(crate) geode_java_opts: String,
     pub(crate) place: Placement,
     mint: Mint,
-    keys: PathBuf,
+    /// The key set, for servers.
+    pub(crate) keys: PathBuf,
 }
 
 /// A server that takes logins.

@@ -26,7 +26,11 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program. What it prints goes nowhere.
-    pub(crate) fn start(command: &[String], environment: &[(String, String)], place: Placement) -> Outcome<Self> {
+    pub(crate) fn start(
+        command: &[String],
+        environment: &[(String, String)],
+        place: Placement,
+    ) -> Outcome<Self> {
         let mut words: Vec<String> = Vec::new();
         if let Some(nice) = place.nice {
             words.extend(["nice".into(), "-n".into(), nice.to_string()]);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::expiry::{Expiry, Window};
 use super::memory::{Amounts, Footprint};
+use super::micro::Step;
 use super::peer::Peer;
 use super::speed::{Cell, Sum};
 use super::wire::Outcome;
@@ -143,6 +144,15 @@ fn window_cells(expiry: &Expiry, window: &Window) -> String {
         micros(window.bystander.quantile(0.999)),
         micros(window.bystander.longest()),
     )
+}
+
+/// The small steps.
+pub(crate) fn micro(steps: &[Step]) -> String {
+    let mut text = "\n### Steps of an operation, on one thread\n\n| step | ns |\n|---|--:|\n".to_owned();
+    for step in steps {
+        let _ = writeln!(text, "| {} | {} |", step.name, two_digits(step.nanos));
+    }
+    text
 }
 
 /// The machine that all this holds for.

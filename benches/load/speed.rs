@@ -91,8 +91,8 @@ pub(crate) fn measure(bench: &Bench, servers: &[Running], plan: &Plan) -> Outcom
         for cell in cells(servers) {
             let server = servers.iter().find(|server| server.peer == cell.peer).ok_or("no such server")?;
             server.process.resume();
-            let (measured, cpu) = measure_cell(bench, server, cell, plan)
-                .map_err(|error| format!("{cell:?}: {error}"))?;
+            let (measured, cpu) =
+                measure_cell(bench, server, cell, plan).map_err(|error| format!("{cell:?}: {error}"))?;
             server.process.pause();
             sums.entry(cell).or_default().add(&measured, cpu);
         }
@@ -120,7 +120,8 @@ fn cells(servers: &[Running]) -> Vec<Cell> {
 fn measure_cell(bench: &Bench, server: &Running, cell: Cell, plan: &Plan) -> Outcome<(Measured, Duration)> {
     let mut client = bench.client(server.peer, server.address)?;
     let mut driver = Driver::connect(&mut *client, cell.connections)?;
-    let load = Load { operation: cell.operation, keys: Keys::Random(KEYS), depth: cell.depth, time: plan.warm_up };
+    let load =
+        Load { operation: cell.operation, keys: Keys::Random(KEYS), depth: cell.depth, time: plan.warm_up };
     driver.run(&load)?;
     let before = server.process.cpu()?;
     let measured = driver.run(&Load { time: plan.time, ..load })?;

@@ -17,6 +17,8 @@
 pub mod audit;
 pub mod config;
 pub mod engine;
+#[doc(hidden)]
+pub mod measure;
 pub mod metrics;
 pub mod pdx;
 pub mod region;

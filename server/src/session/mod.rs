@@ -78,6 +78,14 @@ impl Session {
         }
     }
 
+    /// The user of the latest request.
+    pub(crate) fn user(&self) -> Option<&Arc<Cell>> {
+        match &self.stage {
+            Stage::Serving(serving) => serving.client.user(),
+            Stage::Handshake(_) | Stage::Over => None,
+        }
+    }
+
     fn over(&mut self, consumed: usize, reason: CloseReason) -> Step<Completion> {
         self.stage = Stage::Over;
         Step { consumed, next: Next::Close(reason) }
