@@ -57,6 +57,8 @@ struct Lane {
     waiting: usize,
     sent_at: Instant,
     random: u64,
+    /// Whether a reply has come: from then on a node that allows several requests at a time keeps the connection's id.
+    answered: bool,
 }
 
 impl Driver {
@@ -79,6 +81,7 @@ impl Driver {
                 waiting: 0,
                 sent_at: Instant::now(),
                 random: 0x9e37_79b9_7f4a_7c15 ^ (index as u64 + 1) << 17,
+                answered: false,
             });
         }
         Ok(Self { poll, lanes })
@@ -145,7 +148,8 @@ impl Lane {
         if now >= run.end {
             return Ok(false);
         }
-        for _ in 0..run.load.depth {
+        let depth = if self.answered { run.load.depth } else { 1 };
+        for _ in 0..depth {
             let Some(number) = run.next_key(&mut self.random) else { break };
             self.wire.request(run.load.operation, &key(number), &mut self.output);
             self.waiting += 1;
@@ -199,6 +203,7 @@ impl Lane {
             let Some(size) = self.wire.reply(run.load.operation, rest)? else { break };
             taken += size;
             self.waiting -= 1;
+            self.answered = true;
             run.measured.operations += 1;
             run.measured.latency.record(now - self.sent_at);
         }

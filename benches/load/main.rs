@@ -79,6 +79,9 @@ struct Flags {
     /// Seconds for each measurement of a round
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Only these lines of the speed part, such as `get:64:32` (operation, connections, depth): for profiling
+    #[arg(long = "only", value_name = "LINE")]
+    only: Vec<String>,
     /// Entries of the memory part
     #[arg(long, default_value_t = 1_000_000)]
     entries: u64,
@@ -112,6 +115,9 @@ struct Flags {
     /// Options for Geode's JVM
     #[arg(long, default_value = "-Xmx2g -XX:-UseSerialGC -XX:+UseG1GC", allow_hyphen_values = true)]
     geode_java_opts: String,
+    /// Seconds that Geode's JVM runs under load before the first round, to compile what is hot
+    #[arg(long, default_value_t = 30.0)]
+    geode_warm_up: f64,
     /// Redis
     #[arg(long, default_value = "redis-server")]
     redis: PathBuf,
@@ -205,7 +211,12 @@ fn measure(flags: &Flags, bench: &Bench) -> Outcome<String> {
 
 fn speed(flags: &Flags, bench: &Bench, peers: &[Peer]) -> Outcome<String> {
     let time = Duration::from_secs_f64(flags.seconds);
-    let plan = Plan { rounds: flags.rounds, warm_up: time / 5, time, long_warm_up: time * 5 };
+    let plan = Plan {
+        rounds: flags.rounds,
+        warm_up: time / 5,
+        time,
+        geode_warm_up: Duration::from_secs_f64(flags.geode_warm_up),
+    };
     let mut servers = Vec::new();
     for &peer in peers {
         eprintln!("starting {}", peer.name());
@@ -213,5 +224,5 @@ fn speed(flags: &Flags, bench: &Bench, peers: &[Peer]) -> Outcome<String> {
         speed::prepare(bench, &server, &plan)?;
         servers.push(server);
     }
-    Ok(report::speed(&speed::measure(bench, &servers, &plan)?))
+    Ok(report::speed(&speed::measure(bench, &servers, &plan, &flags.only)?))
 }

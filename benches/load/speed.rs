@@ -24,6 +24,13 @@ pub(crate) struct Cell {
     pub(crate) peer: Peer,
 }
 
+impl Cell {
+    /// Operation, connections and depth in one word.
+    fn line(&self) -> String {
+        format!("{}:{}:{}", self.operation.name(), self.connections, self.depth)
+    }
+}
+
 /// What all rounds together found for a cell.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sum {
@@ -62,33 +69,40 @@ pub(crate) struct Plan {
     /// Before each measurement, on the same connections.
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
-    /// Before the first round, for compilers that work while a program runs.
-    pub(crate) long_warm_up: Duration,
+    /// Before the first round, on Geode: its compiler works while it runs.
+    pub(crate) geode_warm_up: Duration,
 }
 
-/// Fills the keyspace of a server and lets it run for a while.
+/// Fills the keyspace of a server and lets it run warm.
 pub(crate) fn prepare(bench: &Bench, server: &Running, plan: &Plan) -> Outcome<()> {
     let mut client = bench.client(server.peer, server.address)?;
     let mut driver = Driver::connect(&mut *client, 64)?;
     let hour = Duration::from_secs(3600);
     driver.run(&Load { operation: Operation::Put, keys: Keys::Each(KEYS), depth: 1, time: hour })?;
     for operation in Operation::ALL {
-        let time = plan.long_warm_up / 2;
+        let time = if server.peer == Peer::Geode { plan.geode_warm_up / 2 } else { plan.warm_up };
         driver.run(&Load { operation, keys: Keys::Random(KEYS), depth: 1, time })?;
     }
     Ok(())
 }
 
 /// Measures all cells of all servers, as many rounds as the plan says. Servers take turns within a round, and those
-/// that are not measured are stopped: noise of the machine meets all of them alike.
-pub(crate) fn measure(bench: &Bench, servers: &[Running], plan: &Plan) -> Outcome<BTreeMap<Cell, Sum>> {
+/// that are not measured are stopped: noise of the machine meets all of them alike. Lines can be picked by their names.
+pub(crate) fn measure(
+    bench: &Bench,
+    servers: &[Running],
+    plan: &Plan,
+    only: &[String],
+) -> Outcome<BTreeMap<Cell, Sum>> {
+    let mut cells = cells(servers);
+    cells.retain(|cell| only.is_empty() || only.contains(&cell.line()));
     let mut sums: BTreeMap<Cell, Sum> = BTreeMap::new();
     for server in servers {
         server.process.pause();
     }
     for round in 1..=plan.rounds {
         eprintln!("round {round} of {}", plan.rounds);
-        for cell in cells(servers) {
+        for &cell in &cells {
             let server = servers.iter().find(|server| server.peer == cell.peer).ok_or("no such server")?;
             server.process.resume();
             let (measured, cpu) =

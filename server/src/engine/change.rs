@@ -1,8 +1,10 @@
 //! One entry of the change log, and who caused it.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::LazyLock;
 
+use foldhash::quality::RandomState;
 use triomphe::ThinArc;
 
 use super::{Record, RegionId};
@@ -36,31 +38,39 @@ impl fmt::Debug for SharedBytes {
 /// A connection makes one at its handshake and hands it in with every write. Two are equal when their bytes are, however
 /// many connections made one each; trailing zeros do not count, as in Geode (`EventID.java`, `equalMembershipIds`).
 #[derive(Clone)]
-pub struct ClientIdentity(SharedBytes);
+pub struct ClientIdentity(ThinArc<u64, u8>);
+
+/// Identities are hashed once, when they are made, and looked up with every write. Seeded for this process, so that no
+/// client can choose identities that collide.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 impl ClientIdentity {
     /// The identity with these member bytes.
     #[must_use]
     pub fn new(member: &[u8]) -> Self {
-        Self(SharedBytes::new(member))
+        Self(ThinArc::from_header_and_slice(HASHER.hash_one(significant(member)), member))
     }
 
     /// The member bytes as the client sent them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_slice()
+        &self.0.slice
     }
 
-    fn significant(&self) -> &[u8] {
-        let bytes = self.as_bytes();
-        let len = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        bytes.get(..len).unwrap_or(bytes)
+    fn hash(&self) -> u64 {
+        self.0.header.header
     }
+}
+
+fn significant(bytes: &[u8]) -> &[u8] {
+    let len = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.get(..len).unwrap_or(bytes)
 }
 
 impl PartialEq for ClientIdentity {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.as_bytes(), other.as_bytes()) || self.significant() == other.significant()
+        std::ptr::eq(self.as_bytes(), other.as_bytes())
+            || (self.hash() == other.hash() && significant(self.as_bytes()) == significant(other.as_bytes()))
     }
 }
 
@@ -68,7 +78,7 @@ impl Eq for ClientIdentity {}
 
 impl Hash for ClientIdentity {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.significant().hash(state);
+        self.hash().hash(state);
     }
 }
 
@@ -156,7 +166,6 @@ mod tests {
 
     #[test]
     fn identities_are_equal_by_their_bytes_without_trailing_zeros() {
-        use std::hash::BuildHasher;
         let hasher = foldhash::quality::FixedState::default();
         let (a, b, c) =
             (ClientIdentity::new(b"ab"), ClientIdentity::new(b"ab\0\0"), ClientIdentity::new(b"abc"));

@@ -23,14 +23,20 @@ pub struct Retention {
     pub changes: usize,
     /// Bytes of all the records that the changes keep alive, see [`Change::pinned_bytes`].
     pub bytes: usize,
+    /// Number of changes as long as no cursor was ever made. Nobody can have stood anywhere then, and history that is
+    /// read by nobody costs writers and readers alike their cache.
+    pub unread: usize,
 }
 
 impl Default for Retention {
     /// Thrice what a feed's shard may be behind before writers wait for it (10 000), within the memory of an idle node.
     fn default() -> Self {
-        Self { changes: 30_000, bytes: 16 << 20 }
+        Self { changes: 30_000, bytes: 16 << 20, unread: 256 }
     }
 }
+
+/// Trimming goes this share of a bound below it, so that most appends have nothing to drop.
+const SLACK: usize = 64;
 
 /// What the log holds at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +67,8 @@ struct Inner {
     /// One place per cursor; the waker of those that wait.
     cursors: Vec<Place>,
     waiting: usize,
+    /// Whether there ever was a cursor.
+    read: bool,
 }
 
 #[derive(Debug)]
@@ -74,8 +82,14 @@ impl ChangeLog {
     /// An empty log. `epoch` tells it apart from the log of an earlier start: 31 random bits, the sign bit is dropped.
     #[must_use]
     pub fn new(epoch: u32, retention: Retention) -> Self {
-        let inner =
-            Inner { changes: VecDeque::new(), bytes: 0, last_seq: 0, cursors: Vec::new(), waiting: 0 };
+        let inner = Inner {
+            changes: VecDeque::new(),
+            bytes: 0,
+            last_seq: 0,
+            cursors: Vec::new(),
+            waiting: 0,
+            read: false,
+        };
         Self { epoch: epoch & 0x7FFF_FFFF, retention, inner: Mutex::new(inner) }
     }
 
@@ -146,6 +160,7 @@ impl ChangeLog {
             inner.cursors.len() - 1
         });
         inner.set_place(place, Place::Idle);
+        inner.read = true;
         let next = after.map_or(inner.last_seq, |seq| seq.min(inner.last_seq)) + 1;
         Cursor { log: Arc::clone(self), next, place }
     }
@@ -159,12 +174,12 @@ impl Inner {
     /// Takes whole batches off the front once a bound is passed; the newest batch always stays. Goes a little below
     /// the bounds, so that most appends have nothing to do here.
     fn trim(&mut self, retention: Retention) -> Vec<Change> {
-        let mut dropped = Vec::new();
-        if self.changes.len() <= retention.changes && self.bytes <= retention.bytes {
-            return dropped;
+        let most = if self.read { retention.changes } else { retention.changes.min(retention.unread) };
+        if self.changes.len() <= most && self.bytes <= retention.bytes {
+            return Vec::new();
         }
-        let (changes, bytes) =
-            (retention.changes - retention.changes / 128, retention.bytes - retention.bytes / 128);
+        let (changes, bytes) = (most - most / SLACK, retention.bytes - retention.bytes / SLACK);
+        let mut dropped = Vec::with_capacity(self.changes.len().saturating_sub(changes));
         while self.changes.len() > changes || self.bytes > bytes {
             let batch = 1 + self.changes.iter().take_while(|change| change.goes_on).count();
             if batch >= self.changes.len() {

@@ -10,6 +10,7 @@ use druse_protocol::version::VersionOrdinal;
 
 use crate::core::NodeCore;
 use crate::engine::ClientIdentity;
+use crate::region::{Region, RegionRegistry};
 use crate::security::{Cell, ClientLogins, Security, unknown_user};
 
 /// What the handshake has told, and what came after it.
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     bound: Option<Bound>,
     /// Whether another user was bound since [`Client::begin_step`].
     has_switched: bool,
+    /// The region of the latest request. Regions are never removed, so it stays right.
+    region: Option<Arc<Region>>,
     /// The id that this connection has logged in last, and when.
     last_login: Option<(i64, Micros)>,
 }
@@ -65,6 +68,7 @@ impl Client {
             has_id: false,
             bound: None,
             has_switched: false,
+            region: None,
             last_login: None,
         }
     }
@@ -141,6 +145,15 @@ impl Client {
         self.has_switched |=
             self.bound.as_ref().is_some_and(|before| !Arc::ptr_eq(&before.cell, &bound.cell));
         self.bound = Some(bound);
+    }
+
+    /// The region at a path: most often that of the request before.
+    pub(crate) fn region(&mut self, regions: &RegionRegistry, path: &str) -> Option<Arc<Region>> {
+        if self.region.as_ref().is_none_or(|region| region.path() != path) {
+            let found = regions.get(path.as_bytes())?;
+            self.region = Some(found);
+        }
+        self.region.clone()
     }
 
     /// The user that was bound last.

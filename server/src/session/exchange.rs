@@ -105,7 +105,7 @@ impl Exchange<'_> {
         operation: Operation,
         key: Option<KeyRef<'_>>,
     ) -> Result<Arc<Region>, Failure> {
-        let region = self.core.regions.get(path.as_bytes());
+        let region = self.client.region(&self.core.regions, path);
         self.allow(path, region.as_deref(), operation, key)?;
         region.ok_or_else(|| Failure::NoRegion(path.into()))
     }

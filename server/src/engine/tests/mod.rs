@@ -12,7 +12,7 @@ use delayed::DelayedEngine;
 use super::*;
 
 pub(crate) const BOUNDS: TombstoneBounds = TombstoneBounds { count: 320 * 3, age: Duration::from_secs(60) };
-pub(crate) const RETENTION: Retention = Retention { changes: 10, bytes: 1 << 20 };
+pub(crate) const RETENTION: Retention = Retention { changes: 10, bytes: 1 << 20, unread: usize::MAX };
 
 pub(crate) fn memory(retention: Retention) -> MemoryEngine {
     MemoryEngine::new(MemoryOptions { epoch: 7, hash_seed: 11, retention })

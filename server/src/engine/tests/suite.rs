@@ -168,6 +168,26 @@ async fn a_cursor_that_fell_out_learns_what_it_lost(f: Fixture) {
     assert_eq!(f.engine.log().usage().changes, RETENTION.changes);
 }
 
+#[test]
+fn history_is_short_until_somebody_reads() {
+    let put = |engine: &MemoryEngine, times: usize| {
+        for _ in 0..times {
+            let write = write("k", Some("1"), Expected::Any);
+            assert!(matches!(engine.write(RegionId(0), write, Note::default()), Outcome::Ready(Ok(_))));
+        }
+    };
+    let engine = memory(Retention { changes: 30, bytes: 1 << 20, unread: 5 });
+    engine.open(RegionId(0), TombstoneBounds::default());
+    put(&engine, 50);
+    assert_eq!(engine.log().usage().changes, 5);
+    let mut cursor = engine.log().cursor_after(40);
+    assert_eq!(cursor.read(1, &mut Vec::new()), CursorRead::Lost(41..=45));
+    drop(cursor);
+    put(&engine, 50);
+    // Whoever has read once may come back.
+    assert_eq!(engine.log().usage().changes, 30);
+}
+
 async fn retention_is_bounded_by_bytes_too(f: Fixture) {
     let large = "x".repeat(300 << 10);
     for _ in 0..4 {

@@ -49,7 +49,7 @@ fn work(engine: &MemoryEngine, seed: u64) {
 
 #[test]
 fn the_log_tells_what_the_region_holds() {
-    let engine = memory(Retention { changes: usize::MAX, bytes: usize::MAX });
+    let engine = memory(Retention { changes: usize::MAX, bytes: usize::MAX, unread: usize::MAX });
     // No tombstone is forgotten, so that every change has its predecessor in the log.
     engine.open(REGION, TombstoneBounds { count: 1 << 24, ..BOUNDS });
     let mut cursor = engine.log().cursor_after(0);

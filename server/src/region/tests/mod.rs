@@ -12,7 +12,7 @@ use crate::engine::tests::delayed::DelayedEngine;
 use crate::engine::tests::{delayed, memory};
 use crate::engine::{ClientIdentity, Retention, Value};
 
-const RETENTION: Retention = Retention { changes: 10_000, bytes: 1 << 24 };
+const RETENTION: Retention = Retention { changes: 10_000, bytes: 1 << 24, unread: usize::MAX };
 const NOW: Micros = Micros(5_000_000);
 
 /// A region, and the operations of tests by one client on its thread 1.
