@@ -3,6 +3,8 @@
 //! Tests are named after the rows of the scenario tables where they stem from one. Everything goes over real sockets;
 //! nothing is asserted about how long it takes.
 
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
 mod common;
 mod credential_source;
 mod reauthentication;
