@@ -106,8 +106,14 @@ fn play(bench: &Bench, server: &Running, users: usize, life: Duration) -> Outcom
         (0..users).map(|user| bench.token(&name(user), Duration::from_secs(3600))).collect();
     let fresh = fresh?;
     sleep_until(end - AHEAD - WINDOW);
-    let quiet = stretch(server, || Ok(sleep_until(end - AHEAD)))?;
-    let ending = stretch(server, || Ok(sleep_until(end - AHEAD + WINDOW)))?;
+    let quiet = stretch(server, || {
+        sleep_until(end - AHEAD);
+        Ok(())
+    })?;
+    let ending = stretch(server, || {
+        sleep_until(end - AHEAD + WINDOW);
+        Ok(())
+    })?;
     let herd = stretch(server, || log_in_again(&mut connections, &fresh))?;
     Ok([quiet, ending, herd])
 }
