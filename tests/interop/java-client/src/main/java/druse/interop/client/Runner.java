@@ -31,11 +31,6 @@ final class Runner {
     group = name;
   }
 
-  /** Whether any case of a group can be wanted; spares the set-up of groups that are filtered out by their name. */
-  boolean wants(String name) {
-    return only == null || name.contains(only) || only.contains(name);
-  }
-
   void run(String name, Check.Action body) {
     run(name, CASE_SECONDS, body);
   }
