@@ -92,6 +92,7 @@ impl Connection {
             output: BytesMut::new(),
             connection_id: FIRST_CONNECTION_ID,
             scanned: 0,
+            settled: false,
             closed,
         };
         (connection, async move {
@@ -134,6 +135,7 @@ impl Drop for Connection {
 /// Somebody whose reply has not come yet.
 struct Waiting {
     kind: MessageType,
+    secured: bool,
     answer: oneshot::Sender<Result<Reply, ConnectionError>>,
 }
 
@@ -148,6 +150,9 @@ struct Driver<S> {
     connection_id: i64,
     /// How much of the chunked reply at the front of `input` has been seen to be whole chunks.
     scanned: usize,
+    /// Whether the connection has the id that it keeps. Until then every request would carry the first one, and all but
+    /// one of them be refused.
+    settled: bool,
     closed: Arc<AtomicBool>,
 }
 
@@ -195,13 +200,14 @@ impl<S: Stream> Driver<S> {
     }
 
     async fn next_event(&mut self) -> Event {
-        let Self { stream, queue, waiting, input, output, depth, .. } = self;
+        let Self { stream, queue, waiting, input, output, depth, settled, .. } = self;
+        let depth = if *settled { *depth } else { 1 };
         let (mut reader, mut writer) = tokio::io::split(stream);
         input.reserve(READ_CHUNK);
         tokio::select! {
             // Calls first: those that are queued already travel in one write.
             biased;
-            call = queue.recv(), if waiting.len() < *depth => Event::Call(call),
+            call = queue.recv(), if waiting.len() < depth => Event::Call(call),
             written = writer.write(output), if !output.is_empty() => Event::Wrote(written),
             read = reader.read_buf(input) => Event::Read(read),
         }
@@ -220,7 +226,11 @@ impl<S: Stream> Driver<S> {
                 field.copy_from_slice(&self.connection_id.to_be_bytes());
             }
         }
-        self.waiting.push_back(Waiting { kind: call.request.kind, answer: call.answer });
+        self.waiting.push_back(Waiting {
+            kind: call.request.kind,
+            secured: call.request.secured,
+            answer: call.answer,
+        });
     }
 
     /// Gives every whole reply to its caller.
@@ -239,6 +249,8 @@ impl<S: Stream> Driver<S> {
             let bytes = self.input.split_to(size).freeze();
             let reply = if chunked { Reply::Chunked(bytes) } else { Reply::Plain(bytes) };
             if let Some(waiting) = self.waiting.pop_front() {
+                // Without a security part on such a request the client shows no credentials, and ids do not matter.
+                self.settled |= waiting.secured || !waiting.kind.is_internal();
                 // A caller that has gone does not want it any more.
                 let _ = waiting.answer.send(Ok(reply));
             }

@@ -82,14 +82,18 @@ async fn only_one_request_is_under_way_where_ids_rotate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_are_under_way_where_they_may_and_replies_keep_their_order() {
+async fn many_are_under_way_once_the_connection_has_its_id_and_replies_keep_their_order() {
     let (connection, mut server) = pair(true);
     let calls: Vec<_> = (0..10).map(|_| spawn_call(&connection, request(MessageType::Put, true))).collect();
-    for _ in 0..10 {
-        expect_request(&mut server).await;
+    assert_eq!(expect_request(&mut server).await, Some(FIRST_CONNECTION_ID));
+    let early = tokio::time::timeout(Duration::from_secs(1), expect_request(&mut server)).await;
+    assert!(early.is_err(), "the others would carry the first id, too");
+    server.write_all(&reply(Some(4242))).await.unwrap();
+    for _ in 1..10 {
+        assert_eq!(expect_request(&mut server).await, Some(4242));
     }
-    for id in 0..10 {
-        server.write_all(&reply(Some(id))).await.unwrap();
+    for _ in 1..10 {
+        server.write_all(&reply(Some(4242))).await.unwrap();
     }
     for call in calls {
         call.await.unwrap().unwrap();

@@ -1,8 +1,9 @@
 //! The client at the other end of one connection, and the user on whose behalf it asks.
 
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use druse_protocol::auth::{AuthError, Peer};
+use druse_protocol::auth::{AuthError, Credentials, Peer};
 use druse_protocol::codec::{FIRST_CONNECTION_ID, Message, Security as SecurityPart};
 use druse_protocol::handshake::{ClientHello, ClientProxyMembershipId};
 use druse_protocol::time::Micros;
@@ -33,6 +34,9 @@ pub(crate) struct Client {
     region: Option<Arc<Region>>,
     /// The id that this connection has logged in last, and when.
     last_login: Option<(i64, Micros)>,
+    /// What was shown then, as a hash under a key of this connection: enough to tell "the same again".
+    last_shown: u64,
+    shown_key: std::hash::RandomState,
 }
 
 /// The user of the latest request, kept for the next one.
@@ -70,6 +74,8 @@ impl Client {
             has_switched: false,
             region: None,
             last_login: None,
+            last_shown: 0,
+            shown_key: std::hash::RandomState::new(),
         }
     }
 
@@ -166,15 +172,26 @@ impl Client {
         self.last_login = Some((unique_id, now));
     }
 
-    /// Whether `named` was logged in on this very connection less than `least` ago, that login is still good, and no
-    /// request was refused to which this login would be the answer.
-    pub(crate) fn is_too_soon(&self, named: Option<i64>, least: std::time::Duration, now: Micros) -> bool {
+    /// Whether `named` was logged in on this very connection less than `least` ago with the very same credentials, that
+    /// login is still good, and no request was refused to which this login would be the answer. A client that comes
+    /// with newer credentials has its reason.
+    pub(crate) fn is_too_soon(
+        &mut self,
+        named: Option<i64>,
+        credentials: &Credentials,
+        least: std::time::Duration,
+        now: Micros,
+    ) -> bool {
+        let mut hasher = self.shown_key.build_hasher();
+        credentials.iter().for_each(|property| property.hash(&mut hasher));
+        let shown = hasher.finish();
+        let same = std::mem::replace(&mut self.last_shown, shown) == shown;
         let (Some(named), Some(logins)) = (named, &self.logins) else { return false };
         let Some(cell) = logins.cell(named) else { return false };
         let answers = cell.take_invitation();
         let again =
             self.last_login.is_some_and(|(last, at)| named == last && now.saturating_since(at) < least);
-        again && !answers && cell.is_live(now)
+        again && same && !answers && cell.is_live(now)
     }
 }
 

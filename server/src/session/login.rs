@@ -46,7 +46,7 @@ fn begin(
     let credentials = UserCredentials::decode(message).map_err(malformed)?.credentials;
     let credentials = credentials.ok_or_else(|| AuthError::Required(NO_CREDENTIALS.to_owned()))?;
     let least = security.policies().least_between_logins;
-    if exchange.client.is_too_soon(named, least, exchange.now) {
+    if exchange.client.is_too_soon(named, &credentials, least, exchange.now) {
         exchange.core.metrics.logins.of(LoginResult::Throttled).inc();
         let text = "this user has just logged in here, and that login is still good";
         return Err(AuthError::Failed(text.to_owned()));

@@ -206,6 +206,7 @@ async fn a_login_for_each_refused_request_is_no_needless_one() {
     assert_eq!(one.login("ann", None).await.expect("the first answer"), id);
     assert_eq!(one.login("ann", None).await.expect("the second answer"), id);
     one.login("ann", None).await.expect_err("and nobody has asked for a third");
+    one.login("ann", Some(START + SECOND * 3600)).await.expect("but newer credentials are welcome");
 }
 
 /// D3-04.
