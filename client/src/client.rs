@@ -234,6 +234,9 @@ impl ClientBuilder {
         if self.multi_user && (self.credentials.is_some() || self.provider.is_some()) {
             return wrong("a multi-user client has no credentials of its own: give them to Client::user");
         }
+        if self.config.pool.max_connections == 0 {
+            return wrong("a pool of no connections carries no operation: set max_connections to 1 at least");
+        }
         if self.credentials.as_ref().is_some_and(Credentials::is_empty) {
             return wrong("the static credentials are empty");
         }
@@ -379,10 +382,14 @@ impl UserHandle {
         self.user.gate.clone()
     }
 
-    /// Logs the user out on every server; the name may be used again with another provider.
+    /// Logs the user out on every server. Regions of this user that are still about get no further login; the name may
+    /// be used again with another provider.
     pub async fn close(self) {
         let core = self.client.core();
-        core.users.remove(&self.name);
+        // Not somebody who has taken the name since another clone of this handle was closed.
+        core.users.remove_if(&self.name, |_, user| Arc::ptr_eq(user, &self.user));
+        // First of all, or an operation under way would log in again behind us.
+        self.user.close();
         for (server, ticket) in self.user.tickets() {
             if let Some(endpoint) = core.servers.get(&server)
                 && let Ok(checkout) = endpoint.checkout(false).await
@@ -390,7 +397,6 @@ impl UserHandle {
                 core.tell(&checkout, wire::remove_user_auth(ticket.unique_id)).await;
             }
         }
-        self.user.close();
     }
 }
 

@@ -6,6 +6,7 @@
 //! handshake, and then many are.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,7 +35,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
 /// A whole request, ready but for the connection's id.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     /// The frame.
     pub(crate) bytes: Bytes,
@@ -42,6 +43,13 @@ pub(crate) struct Request {
     pub(crate) kind: MessageType,
     /// Whether the frame ends in a security part of 16 bytes, to be completed on sending.
     pub(crate) secured: bool,
+}
+
+impl fmt::Debug for Request {
+    /// Without the bytes: those of a login are credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("kind", &self.kind).field("bytes", &self.bytes.len()).finish()
+    }
 }
 
 /// A whole reply.

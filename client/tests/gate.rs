@@ -307,3 +307,86 @@ async fn closing_ends_everybody_who_waits() {
     });
     assert!(matches!(fixture.want(Want::Live).await, Err(GateError::Closed)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_gate_hands_out_nothing_that_it_still_holds() {
+    let fixture = fixture(GateConfig::default(), |_| for_ever());
+    fixture.want(Want::Live).await.unwrap();
+    fixture.gate.close();
+    assert!(matches!(fixture.want(Want::Live).await, Err(GateError::Closed)));
+    assert_eq!(fixture.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_herd_whose_renewal_fails_shares_one_failure_and_the_next_one_heals() {
+    let fixture = fixture(GateConfig::default(), |call| if call == 2 { Answer::Fail } else { for_ever() });
+    fixture.want(Want::Live).await.unwrap();
+    let outcomes = fixture.herd(200, Want::NewerThan(Generation(1))).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(GateError::Provider { .. }))));
+    assert_eq!(fixture.calls(), 2);
+    let outcomes = fixture.herd(200, Want::NewerThan(Generation(1))).await;
+    assert!(outcomes.iter().all(|outcome| *outcome.as_ref().unwrap() == Generation(2)));
+    assert_eq!(fixture.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_meets_expiry_during_an_early_renewal_joins_it() {
+    let fixture = fixture(GateConfig::default(), |call| match call {
+        1 => lives(Duration::from_secs(10)),
+        _ => Answer::Token { life: None, after: Duration::from_secs(5) },
+    });
+    fixture.want(Want::Live).await.unwrap();
+    fixture.want(Want::Live).await.unwrap();
+    // Renewal begins between 7.2 s and 8.8 s, and takes five.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(fixture.calls(), 2);
+    let outcomes = fixture.herd(50, Want::NewerThan(Generation(1))).await;
+    assert!(outcomes.iter().all(|outcome| *outcome.as_ref().unwrap() == Generation(2)));
+    assert_eq!(fixture.calls(), 2, "the early call serves those who were refused, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_stays_down_is_asked_ever_more_rarely_and_callers_meet_their_own_deadline() {
+    let fixture = fixture(GateConfig::default(), |_| Answer::Fail);
+    let begun = fixture.runtime.now();
+    let mut deadlines = 0;
+    while fixture.runtime.now().saturating_since(begun) < Duration::from_secs(600) {
+        let deadline = fixture.runtime.now() + Duration::from_secs(5);
+        match fixture.gate.credential(Want::Live, "s", deadline).await {
+            Err(error @ GateError::Deadline { .. }) => {
+                deadlines += 1;
+                let last = std::error::Error::source(&error).expect("what the last call failed with");
+                assert_eq!(last.to_string(), "the credential provider of the client failed");
+            }
+            Err(GateError::Provider { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(deadlines > 0);
+    // 0.1, 0.2, ... 25.6 s, then every 30 s: nine doublings in the first minute, 18 more calls in the other nine.
+    assert!((25..=31).contains(&fixture.calls()), "{}", fixture.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_do_not_wait_for_one_another() {
+    // D9-04: one user's provider hangs, another's answers.
+    let slow = fixture(GateConfig::default(), |_| Answer::Hang);
+    let fast = fixture(GateConfig::default(), |_| for_ever());
+    let begun = fast.runtime.now();
+    let (hung, served) = tokio::join!(slow.want(Want::Live), async {
+        let outcome = fast.want(Want::Live).await;
+        (outcome, fast.runtime.now().saturating_since(begun))
+    });
+    assert!(matches!(hung, Err(GateError::Timeout { .. })));
+    assert_eq!((served.0.unwrap(), served.1), (Generation(1), Duration::from_millis(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_expiries_cost_ten_thousand_calls() {
+    let fixture = fixture(GateConfig::default(), |_| Answer::Token { life: None, after: Duration::ZERO });
+    for generation in 0..10_000 {
+        let outcomes = fixture.herd(3, Want::NewerThan(Generation(generation))).await;
+        assert!(outcomes.iter().all(|o| *o.as_ref().unwrap() == Generation(generation + 1)));
+    }
+    assert_eq!(fixture.calls(), 10_000);
+}

@@ -109,6 +109,10 @@ impl Gate {
         server: &str,
         deadline: Micros,
     ) -> Result<Arc<Issued>, GateError> {
+        if self.shared.closing.is_cancelled() {
+            // Whoever has been logged out does not come back by the credential that is still in memory.
+            return Err(GateError::Closed);
+        }
         let mut flight = match self.shared.decide(want, server) {
             Ok(issued) => return Ok(issued),
             Err(flight) => flight,

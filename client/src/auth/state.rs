@@ -216,20 +216,22 @@ impl GateState {
         self.flights += 1;
         let flight = FlightId(self.flights);
         self.flight = Some(flight);
-        let not_before = self.not_before(config).max(now);
+        let not_before = self.not_before(now, config);
         self.last_asked = Some(not_before);
         Decision::Start(flight, not_before)
     }
 
     /// The earliest instant at which the provider may be asked again. Waiting here, and not failing, is what turns a
-    /// storm of refusals into a trickle of calls.
-    fn not_before(&self, config: &GateConfig) -> Micros {
-        let Some(last) = self.last_asked else { return Micros::MIN };
+    /// storm of refusals into a trickle of calls. Never further off than one interval: a clock that has stepped back
+    /// must not shut the provider out until it has caught up.
+    fn not_before(&self, now: Micros, config: &GateConfig) -> Micros {
+        let Some(last) = self.last_asked else { return now };
         let doublings = self.failures.saturating_sub(1).min(16);
-        last + config
+        let interval = config
             .min_interval
             .saturating_mul(1 << doublings)
-            .min(config.max_interval.max(config.min_interval))
+            .min(config.max_interval.max(config.min_interval));
+        (last + interval).clamp(now, now + interval)
     }
 
     /// What to tell the provider.
@@ -379,14 +381,25 @@ mod tests {
     #[test]
     fn calls_are_spaced_and_failures_spread_them_further() {
         let mut gate = GateState::new("ann");
-        let mut asked = Vec::new();
+        let (mut asked, mut now) = (Vec::new(), T0);
         for _ in 0..6 {
-            let (flight, at) = started(gate.want(Want::Live, T0, &config()));
+            let (flight, at) = started(gate.want(Want::Live, now, &config()));
             asked.push(at.saturating_since(T0).as_millis());
+            now = at;
             let failure = GateError::Timeout { user: "ann".to_owned(), limit: Duration::from_secs(1) };
             gate.landed(flight, Err(failure), at).unwrap().unwrap_err();
         }
         assert_eq!(asked, [0, 100, 300, 700, 1500, 2500]);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_does_not_shut_the_provider_out() {
+        let mut gate = GateState::new("ann");
+        let (flight, _) = started(gate.want(Want::Live, T0, &config()));
+        gate.landed(flight, Ok(token("a")), T0);
+        let earlier = T0 - Duration::from_secs(600);
+        let (_, at) = started(gate.want(Want::NewerThan(Generation(1)), earlier, &config()));
+        assert_eq!(at, earlier + config().min_interval);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where key sets come from: a file or a URL.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -112,10 +113,17 @@ impl Fetch for FileSource {
 }
 
 /// A key set behind a URL.
-#[derive(Debug)]
 pub struct UrlSource {
     url: String,
+    /// The address for logs.
+    name: String,
     agent: ureq::Agent,
+}
+
+impl fmt::Debug for UrlSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UrlSource").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl UrlSource {
@@ -141,7 +149,7 @@ impl UrlSource {
         if let Some(path) = authorities {
             config = config.tls_config(trusting(path)?);
         }
-        Ok(Self { url: url.to_owned(), agent: config.build().new_agent() })
+        Ok(Self { url: url.to_owned(), name: without_secrets(url), agent: config.build().new_agent() })
     }
 }
 
@@ -164,7 +172,7 @@ impl Fetch for UrlSource {
     }
 
     fn source(&self) -> &str {
-        &self.url
+        &self.name
     }
 }
 

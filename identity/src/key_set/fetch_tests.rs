@@ -75,8 +75,13 @@ async fn a_body_without_end_is_not_read_to_its_end() {
 #[tokio::test]
 async fn nobody_listening_is_an_error_that_names_no_secret() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let source = UrlSource::new(&format!("http://{unused}/keys"), None).unwrap();
-    assert!(matches!(source.fetch(false).await, Err(FetchError::Request(_))));
+    let source = UrlSource::new(&format!("http://{unused}/keys?api-key=hunter2"), None).unwrap();
+    let error = source.fetch(false).await.unwrap_err();
+    assert!(matches!(error, FetchError::Request(_)), "{error}");
+    assert_eq!(source.source(), format!("http://{unused}/keys"));
+    for shown in [error.to_string(), format!("{error:?}"), format!("{source:?}")] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
 }
 
 #[test]
