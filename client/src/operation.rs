@@ -21,7 +21,7 @@ use druse_protocol::time::Micros;
 use tracing::{debug, info};
 
 use crate::auth::state::Want;
-use crate::auth::{Generation, LoginTicket};
+use crate::auth::{GateError, Generation, LoginTicket};
 use crate::client::Core;
 use crate::connection::{Reply, Request};
 use crate::endpoint::Endpoint;
@@ -154,7 +154,7 @@ impl Core {
         let server = endpoint.server().to_string();
         loop {
             let issued =
-                gate.credential(Want::Live, &server, progress.deadline).await.map_err(Error::Credential)?;
+                gate.credential(Want::Live, &server, progress.deadline).await.map_err(credential_error)?;
             let limit = self.config.operation_timeout;
             let outcome = tokio::select! {
                 biased;
@@ -254,7 +254,7 @@ impl Core {
         info!(user = %user.shown(), %server, generation = %ticket.generation, "login expired, renewing");
         gate.credential(Want::NewerThan(ticket.generation), &server, progress.deadline)
             .await
-            .map_err(Error::Credential)?;
+            .map_err(credential_error)?;
         Ok(Attempt::Again)
     }
 }
@@ -302,6 +302,13 @@ fn server_error(exception: ServerException, operation: &Operation<'_>, endpoint:
         Error::RegionNotFound { region: operation.region.to_owned(), server: endpoint.server().to_string() }
     } else {
         Error::Server(Arc::new(exception))
+    }
+}
+
+fn credential_error(error: GateError) -> Error {
+    match error {
+        GateError::Closed => Error::Closed,
+        error => Error::Credential(error),
     }
 }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Gate, Generation, Issued, LoginCell, LoginTicket};
 use crate::client::Core;
+use crate::connection::Connection;
 use crate::endpoint::{Endpoint, ServerLocation};
 use crate::error::LoginError;
 use crate::runtime::Runtime;
@@ -117,6 +118,17 @@ impl Core {
     }
 }
 
+/// Closes a connection whose login was given up while its answer was awaited.
+struct Abandoned<'a>(Option<&'a Connection>);
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0 {
+            connection.close();
+        }
+    }
+}
+
 /// Sends message 77 over a connection that carries nothing else meanwhile.
 async fn exchange(
     user: &str,
@@ -126,11 +138,12 @@ async fn exchange(
 ) -> Result<i64, LoginError> {
     let server = || endpoint.server().to_string();
     let checkout = endpoint.checkout(true).await.map_err(LoginError::Connect)?;
-    let reply = checkout
-        .connection()
-        .call(wire::login(&issued.credentials, id))
-        .await
-        .map_err(|source| LoginError::Connection { user: user.to_owned(), server: server(), source })?;
+    // Whatever comes of this login, an answer that is still on its way would be taken for that of the next request.
+    let mut abandoned = Abandoned(Some(checkout.connection()));
+    let reply = checkout.connection().call(wire::login(&issued.credentials, id)).await;
+    abandoned.0 = None;
+    let reply =
+        reply.map_err(|source| LoginError::Connection { user: user.to_owned(), server: server(), source })?;
     let malformed = |source| LoginError::Malformed { user: user.to_owned(), server: server(), source };
     match wire::exception(&reply).map_err(malformed)? {
         Some(exception) => {

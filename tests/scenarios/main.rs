@@ -7,4 +7,8 @@
 
 mod common;
 mod credential_source;
+mod faults;
+mod lifetime;
 mod reauthentication;
+mod region_work;
+mod renewal;

@@ -71,6 +71,12 @@ impl Grid {
         self.node.region("orders").expect("a region").len()
     }
 
+    /// How often an entry of `orders` has been changed; `None` if there is none.
+    #[must_use]
+    pub fn changes(&self, key: &str) -> Option<u32> {
+        self.node.region("orders").expect("a region").get(key).map(|record| record.version().entry)
+    }
+
     /// Ends the node and looks whether it has forgotten everybody: as many logouts as logins.
     pub async fn finish(self) {
         let Self { manager, node } = self;

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message};
+use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message, MessageType};
 use druse_protocol::handshake::{
     ClientHello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
 };
 use druse_protocol::message::credentials::{UserCredentials, UserCredentialsReply};
 use druse_protocol::message::envelope::Envelope;
+use druse_protocol::message::exception::ExceptionReply;
 use druse_protocol::version::VersionOrdinal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -70,15 +71,38 @@ impl Raw {
     /// A connection with a login.
     pub async fn logged_in(address: SocketAddr, tag: &str, token: &str) -> Self {
         let mut raw = Self::greeted(address, tag).await;
+        raw.log_in(token).await.expect("a login");
+        raw
+    }
+
+    /// Logs in, again if there was a login before. Gives the class of what it was refused with.
+    ///
+    /// # Errors
+    /// If the node refuses.
+    pub async fn log_in(&mut self, token: &str) -> Result<(), String> {
         let credentials = Some(druse_protocol::auth::Credentials::token(token));
-        let envelope = raw.envelope();
+        let envelope = self.envelope();
         let mut login = Vec::new();
         UserCredentials { credentials }.encode(&mut login, &envelope);
-        raw.send(&login).await;
-        let reply = raw.reply().await.expect("an answer to the login");
-        let (message, _) = Message::decode(&reply, &FrameLimits::default()).expect("a frame").expect("whole");
-        raw.unique_id = UserCredentialsReply::decode(&message).expect("a login").unique_id.expect("an id");
-        raw
+        let reply = self.ask(&login).await?;
+        self.unique_id =
+            UserCredentialsReply::decode(&whole(&reply)).expect("a login").unique_id.expect("an id");
+        Ok(())
+    }
+
+    /// Sends a request and waits for its plain answer; an exception is given by its class.
+    ///
+    /// # Errors
+    /// If the node answers with an exception.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<Vec<u8>, String> {
+        self.send(request).await;
+        let reply = self.reply().await.expect("an answer");
+        let message = whole(&reply);
+        if message.kind() == Some(MessageType::Exception) {
+            let exception = ExceptionReply::decode(&message).expect("an exception").exception();
+            return Err(exception.class_name().rsplit('.').next().unwrap_or_default().to_owned());
+        }
+        Ok(reply)
     }
 
     /// What goes round a request of this peer's user.
@@ -132,4 +156,11 @@ impl Raw {
         while self.read().await {}
         &self.input
     }
+}
+
+/// The message that a frame is.
+#[must_use]
+pub fn whole(frame: &[u8]) -> Message<'_> {
+    let limits = FrameLimits { message_bytes: 256 << 20, ..FrameLimits::default() };
+    Message::decode(frame, &limits).expect("a frame").expect("all of it").0
 }
