@@ -13,7 +13,7 @@ import org.apache.geode.cache.RegionService;
 /** Several users on one pool: each with their own rights and their own expiry. */
 final class MultiUserCases {
   private static final Duration LONG = Duration.ofMinutes(5);
-  private static final Duration SHORT = Duration.ofMillis(700);
+  private static final Duration SHORT = Duration.ofSeconds(1);
 
   private MultiUserCases() {}
 

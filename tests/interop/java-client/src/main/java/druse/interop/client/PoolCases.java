@@ -33,11 +33,11 @@ final class PoolCases {
     });
     runner.run("pings while the login is expired", () -> {
       Client.Config config = new Client.Config(context.node()).pings(100, 60_000);
-      try (Client client = config.open(context.users().fresh("alice", Duration.ofMillis(300)))) {
+      try (Client client = config.open(context.users().fresh("alice", Duration.ofSeconds(1)))) {
         Region<Object, Object> region = client.proxy("orders");
         for (int i = 0; i < 3; i++) {
           region.put("k", i);
-          Thread.sleep(700);
+          Thread.sleep(1_200);
           same(i, region.get("k"));
         }
       }

@@ -23,7 +23,7 @@ import org.apache.geode.security.AuthenticationFailedException;
 /** Providers that fail, hang, hand out rubbish or the same stale token: the operation fails, others go on. */
 final class ProviderCases {
   private static final Duration LONG = Duration.ofMinutes(5);
-  private static final Duration SHORT = Duration.ofMillis(400);
+  private static final Duration SHORT = Duration.ofSeconds(1);
 
   private final Suite.Context context;
   private final Runner runner;

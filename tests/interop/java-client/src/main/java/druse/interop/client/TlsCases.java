@@ -36,7 +36,7 @@ final class TlsCases {
 
   private static void works(Suite.Context context, Node node, Properties settings) {
     for (boolean locator : List.of(false, true)) {
-      Duration life = Duration.ofMillis(600);
+      Duration life = Duration.ofSeconds(1);
       Client.Config config = new Client.Config(node).locator(locator).with(settings);
       context.runner().run((locator ? "locator" : "direct") + ": operations across expiry", () -> {
         try (Client client = config.open(context.users().fresh("alice", life))) {
