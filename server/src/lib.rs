@@ -21,6 +21,7 @@ pub mod engine;
 pub mod measure;
 pub mod metrics;
 pub mod pdx;
+pub mod query;
 pub mod region;
 
 pub use druse_protocol::{auth, time};
