@@ -9,6 +9,7 @@ mod common;
 mod credential_source;
 mod faults;
 mod lifetime;
+mod locators;
 mod reauthentication;
 mod region_work;
 mod renewal;

@@ -85,7 +85,7 @@ impl<'p> Relay<'p> {
     }
 
     async fn request(&mut self, kind: MessageType, request: Bytes) -> GoesOn {
-        let act = self.plan.act_on(kind);
+        let act = self.plan.act_on(kind, &request);
         match act {
             Some(Act::DropRequest) => return false,
             Some(Act::Answer(class)) => {
