@@ -119,7 +119,8 @@ async fn closing_ends_operations_under_way() {
     for task in load {
         let error = task.await.unwrap().unwrap_err();
         // A put that was under way may have been carried out.
-        let ended = matches!(error, Error::Closed | Error::Connection(_) | Error::Login(_) | Error::InDoubt(_));
+        let ended =
+            matches!(error, Error::Closed | Error::Connection(_) | Error::Login(_) | Error::InDoubt(_));
         assert!(ended, "{error:?}");
     }
     assert!(matches!(

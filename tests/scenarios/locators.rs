@@ -28,7 +28,8 @@ async fn five_hundred_cold_tasks_ask_the_locator_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn locators_that_never_answer_cost_no_more_than_the_operation_may_take() {
     // The system accepts on their behalf, and that is all that ever happens.
-    let silent = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let silent =
+        [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
     let mut builder = Client::builder();
     for locator in &silent {
         builder = builder.locator(location(locator.local_addr().unwrap()));

@@ -298,7 +298,8 @@ impl GateState {
             expires_at: provided.expires_at,
         });
         let renewed = self.held.replace(Arc::clone(&issued));
-        self.previous = renewed.filter(|held| held.is_live(now) && self.refused.as_ref() != Some(&held.credentials));
+        self.previous =
+            renewed.filter(|held| held.is_live(now) && self.refused.as_ref() != Some(&held.credentials));
         Ok(issued)
     }
 

@@ -258,9 +258,10 @@ impl SecurityManager for Scripted {
         let mut script = self.script.lock();
         let next = script.next_refusal(&person.name, wanted.operation);
         let expired = next == Some(Refusal::Expired) || script.is_expired(&person.name, person.version);
-        let denied = next == Some(Refusal::Denied) || script.denied_regions.iter().any(|(user, from, region)| {
-            *user == person.name && person.version >= *from && region == wanted.target
-        });
+        let denied = next == Some(Refusal::Denied)
+            || script.denied_regions.iter().any(|(user, from, region)| {
+                *user == person.name && person.version >= *from && region == wanted.target
+            });
         let tally = script.tallies.entry(person.name.clone()).or_default();
         if expired {
             tally.refusals += 1;
