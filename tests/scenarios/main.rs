@@ -1,7 +1,7 @@
 //! Our client against our node: the scenarios of expiring credentials, and faults on the way.
 //!
-//! Tests are named after the rows of the scenario tables where they stem from one. Everything goes over real sockets;
-//! nothing is asserted about how long it takes.
+//! Tests are named after the rows of the scenario tables where they stem from one. Everything goes over real sockets,
+//! where nothing is asserted about how long it takes, or through pipes in virtual time.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
@@ -13,3 +13,4 @@ mod locators;
 mod reauthentication;
 mod region_work;
 mod renewal;
+mod virtual_time;

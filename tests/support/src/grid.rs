@@ -69,7 +69,7 @@ impl Grid {
 
     /// A client that reaches this node through pipes, and has its clock.
     pub fn piped_client(&self) -> ClientBuilder {
-        self.client().transport(self.pipes()).clock(Arc::new(self.clock.expect("a node in virtual time")))
+        self.client().transport(self.pipes()).clock(Arc::new(self.clock()))
     }
 
     /// The way to this node that needs no socket.
@@ -78,10 +78,16 @@ impl Grid {
         Pipes::to(&self.node)
     }
 
+    /// The clock of a node in virtual time.
+    #[must_use]
+    pub fn clock(&self) -> TokioClock {
+        self.clock.expect("a node in virtual time")
+    }
+
     /// The present moment in virtual time.
     #[must_use]
     pub fn now(&self) -> Micros {
-        self.clock.expect("a node in virtual time").now()
+        self.clock().now()
     }
 
     /// The node.

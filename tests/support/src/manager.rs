@@ -58,6 +58,8 @@ struct Script {
     refuse_next: Vec<RefuseNext>,
     login_faults: Vec<(LoginFault, u64)>,
     login_delay: Duration,
+    logins_at_once: usize,
+    most_logins_at_once: usize,
     denied_regions: Vec<(String, u64, String)>,
 }
 
@@ -74,6 +76,25 @@ struct RefuseNext {
 enum Refusal {
     Expired,
     Denied,
+}
+
+/// Counts a login while it is being made, also if nobody waits for it to the end.
+struct UnderWay<'s>(&'s Mutex<Script>);
+
+impl<'s> UnderWay<'s> {
+    fn begin(script: &'s Mutex<Script>) -> Self {
+        let mut locked = script.lock();
+        locked.logins_at_once += 1;
+        locked.most_logins_at_once = locked.most_logins_at_once.max(locked.logins_at_once);
+        drop(locked);
+        Self(script)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.lock().logins_at_once -= 1;
+    }
 }
 
 #[derive(Debug)]
@@ -161,6 +182,12 @@ impl Scripted {
         self.of(user).logins
     }
 
+    /// The most logins that were being made at any one time.
+    #[must_use]
+    pub fn most_logins_at_once(&self) -> usize {
+        self.script.lock().most_logins_at_once
+    }
+
     /// Logins and logouts of everybody.
     #[must_use]
     pub fn balance(&self) -> (u64, u64) {
@@ -240,6 +267,7 @@ impl SecurityManager for Scripted {
     ) -> BoxFuture<'a, Result<Login, AuthError>> {
         Box::pin(async move {
             let delay = self.script.lock().login_delay;
+            let _under_way = UnderWay::begin(&self.script);
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
