@@ -13,4 +13,5 @@ mod locators;
 mod reauthentication;
 mod region_work;
 mod renewal;
+mod renewal_rules;
 mod virtual_time;

@@ -5,24 +5,14 @@ use std::time::Duration;
 
 use druse_client::auth::Generation;
 use druse_client::{Clock, Error, Micros, SystemClock};
-use druse_protocol::message::get::Get;
-use druse_protocol::message::key::KeyRef;
-use druse_protocol::message::value::ValueRef;
 use druse_protocol::time::ManualClock;
 use druse_support::provider::{self, bad_token};
 use druse_support::raw::Raw;
 use druse_support::{Grid, Tokens};
 
-use crate::common::{Orders, finish, grid_with, hurried, key};
+use crate::common::{Orders, finish, get, grid_with, hurried, key};
 
 const T0: Micros = Micros::from_secs(1_800_000_000);
-
-async fn get(peer: &mut Raw) -> Result<Vec<u8>, String> {
-    let mut request = Vec::new();
-    let get = Get { region: "/orders", key: KeyRef::Text(b"k"), callback: ValueRef::Null };
-    get.encode(&mut request, &peer.envelope());
-    peer.ask(&request).await
-}
 
 fn token(version: u64, end: Micros) -> String {
     format!("ann:{version}:{}", end.0)

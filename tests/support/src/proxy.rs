@@ -28,6 +28,8 @@ pub enum Act {
     LoseReply,
     /// The reply, and all that is behind it, comes so much later.
     DelayReply(Duration),
+    /// The reply, and all that is behind it, waits for [`FaultProxy::release`].
+    HoldReply,
     /// The node never sees it; this exception is the reply.
     Answer(ThrowableClass),
 }
@@ -47,6 +49,7 @@ pub(crate) struct Plan {
     faults: Mutex<Vec<Fault>>,
     /// Where new connections lead; nowhere if the node is down.
     upstream: Mutex<Option<SocketAddr>>,
+    released: CancellationToken,
     /// The requests of one kind, whatever became of them.
     watched: Mutex<Option<(MessageType, Vec<Bytes>)>>,
     /// All connections opened since the last cut end with it.
@@ -56,6 +59,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Waits until what is held may go.
+    pub(crate) async fn released(&self) {
+        self.released.cancelled().await;
+    }
+
     /// What is to happen to the request at hand.
     pub(crate) fn act_on(&self, kind: MessageType, request: &Bytes) -> Option<Act> {
         if let Some((_, seen)) = self.watched.lock().as_mut().filter(|(watched, _)| *watched == kind) {
@@ -92,6 +100,7 @@ impl FaultProxy {
             faults: Mutex::default(),
             upstream: Mutex::new(Some(upstream)),
             watched: Mutex::default(),
+            released: CancellationToken::new(),
             era: Mutex::new(closing.child_token()),
             open: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
@@ -113,6 +122,11 @@ impl FaultProxy {
     /// The same, after `skip` of them went well.
     pub fn fault_after(&self, kind: MessageType, skip: u64, act: Act, count: u64) {
         self.plan.faults.lock().push(Fault { kind, skip, count, act });
+    }
+
+    /// Lets go what is held, and holds nothing any more.
+    pub fn release(&self) {
+        self.plan.released.cancel();
     }
 
     /// Whether all faults have happened.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use druse_client::Stream;
+use druse_protocol::auth::Credentials;
 use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message, MessageType};
 use druse_protocol::handshake::{
     ClientHello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
@@ -96,7 +97,15 @@ impl Raw {
     /// # Errors
     /// If the node refuses.
     pub async fn log_in(&mut self, token: &str) -> Result<(), String> {
-        let credentials = Some(druse_protocol::auth::Credentials::token(token));
+        self.show(Credentials::token(token)).await
+    }
+
+    /// The same with any credentials.
+    ///
+    /// # Errors
+    /// If the node refuses.
+    pub async fn show(&mut self, credentials: Credentials) -> Result<(), String> {
+        let credentials = Some(credentials);
         let envelope = self.envelope();
         let mut login = Vec::new();
         UserCredentials { credentials }.encode(&mut login, &envelope);

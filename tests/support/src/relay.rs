@@ -128,6 +128,7 @@ impl<'p> Relay<'p> {
                     return true;
                 }
                 Some(Act::DelayReply(delay)) => tokio::time::sleep(delay).await,
+                Some(Act::HoldReply) => self.plan.released().await,
                 _ => {}
             }
             if self.client.write_all(&reply).await.is_err() {
