@@ -9,6 +9,8 @@ pub mod destroy;
 pub mod envelope;
 pub mod event_id;
 pub mod exception;
+pub mod feed;
+pub mod feed_control;
 pub mod function_attributes;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -16,6 +18,7 @@ pub mod get;
 pub mod get_all;
 pub mod get_entry;
 pub mod housekeeping;
+pub mod interest;
 pub mod invalidate;
 pub mod key;
 pub mod key_set;

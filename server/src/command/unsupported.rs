@@ -11,9 +11,6 @@ const HAS_RESULT: u8 = 0x02;
 pub(super) fn failure(kind: MessageType) -> Failure {
     use MessageType as M;
     Failure::Unsupported(match kind {
-        M::RegisterInterest | M::RegisterInterestList | M::UnregisterInterest | M::UnregisterInterestList => {
-            "registration of interest"
-        }
         M::ExecuteCq
         | M::ExecuteCqWithInitialResults
         | M::StopCq
@@ -22,7 +19,6 @@ pub(super) fn failure(kind: MessageType) -> Failure {
         | M::GetCqStats
         | M::MonitorCq
         | M::GetDurableCqs => "continuous queries",
-        M::MakePrimary | M::RequestEventValue => "subscription feeds",
         M::Query | M::QueryWithParameters => "queries",
         M::ExecuteFunction | M::ExecuteRegionFunction | M::ExecuteRegionFunctionSingleHop => "functions",
         M::Commit | M::Rollback | M::TransactionFailover | M::TransactionSynchronization => {

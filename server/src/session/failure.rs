@@ -15,6 +15,9 @@ use druse_protocol::version::VersionOrdinal;
 use crate::metrics::OperationResult;
 use crate::pdx::PdxError;
 use crate::region::RegionError;
+use crate::subscription::interest::InterestError;
+use crate::subscription::notifier::Ending;
+use crate::subscription::requests::NoFeed;
 
 /// Why a request was not carried out. The connection stays in every case.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) enum Failure {
     Unsupported(&'static str),
     /// It belongs to a transaction, which this node does not have.
     Transaction,
+    /// What is wrong with the feed that the request is about.
+    Feed(FeedFailure),
     /// What is asked about is not there. The text is for the application.
     NotFound(String),
 }
@@ -72,6 +77,7 @@ impl Failure {
             Self::Malformed(error) => Some(format!("malformed {}: {error}", request.geode_name()).into()),
             Self::NotFound(text) => Some(text.into()),
             Self::Region(error @ RegionError::NullValue) => Some(error.to_string().into()),
+            Self::Feed(error @ FeedFailure::Interest(_)) => Some(error.to_string().into()),
             _ => None,
         }
     }
@@ -91,6 +97,10 @@ impl Failure {
             Self::Region(error @ (RegionError::Unavailable | RegionError::Unknown)) => {
                 (ThrowableClass::InternalGemFire, error.to_string().into())
             }
+            Self::Feed(FeedFailure::Ending(error)) => {
+                (ThrowableClass::InternalGemFire, error.to_string().into())
+            }
+            Self::Feed(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Region(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Pdx(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Unsupported(what) => {
@@ -101,6 +111,26 @@ impl Failure {
             Self::NotFound(text) => (ThrowableClass::IllegalArgument, text.into()),
         };
         Exception::new(class, text)
+    }
+}
+
+/// What can be wrong with a request about a feed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FeedFailure {
+    /// The client has none.
+    #[error(transparent)]
+    None(#[from] NoFeed),
+    /// What it wants to be told of cannot be told.
+    #[error(transparent)]
+    Interest(#[from] InterestError),
+    /// There are no feeds any more.
+    #[error(transparent)]
+    Ending(#[from] Ending),
+}
+
+impl<E: Into<FeedFailure>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Feed(error.into())
     }
 }
 
