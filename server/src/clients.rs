@@ -113,7 +113,7 @@ impl<F: EngineFactory> Door<F> {
 
     async fn plain<S>(self: Arc<Self>, stream: S, visit: Visit)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let deadline = self.deadline(&visit);
         self.serve(stream, None, visit, deadline).await;
