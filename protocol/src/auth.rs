@@ -99,6 +99,16 @@ pub trait Principal: fmt::Debug + Send + Sync + 'static {
 
     /// The manager's own type, for a downcast.
     fn as_any(&self) -> &dyn Any;
+
+    /// The session at the identity provider that the credential belongs to, if it names one (`sid` of a token).
+    fn session(&self) -> Option<&str> {
+        None
+    }
+
+    /// The application that has obtained the credential, if it names one (`client_id` of a token).
+    fn client(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The side of the house that a permission is about (Geode `ResourcePermission.Resource`).
@@ -239,11 +249,52 @@ pub struct Login {
     pub expires_at: Option<Micros>,
 }
 
+/// Whose logins a revocation ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RevocationScope {
+    /// Those of one principal, by its name.
+    Principal(String),
+    /// Those of one session at the identity provider, see [`Principal::session`].
+    Session(String),
+    /// Those that one application has obtained for whomever, see [`Principal::client`].
+    Client(String),
+}
+
+impl RevocationScope {
+    /// Whether a login of `principal` is meant.
+    #[must_use]
+    pub fn covers(&self, principal: &dyn Principal) -> bool {
+        match self {
+            Self::Principal(name) => principal.name() == name,
+            Self::Session(session) => principal.session() == Some(session),
+            Self::Client(client) => principal.client() == Some(client),
+        }
+    }
+
+    /// Every scope that covers `principal`: what to look for in a table of revocations.
+    pub fn of(principal: &dyn Principal) -> impl Iterator<Item = Self> {
+        let session = principal.session().map(|session| Self::Session(session.to_owned()));
+        let client = principal.client().map(|client| Self::Client(client.to_owned()));
+        [Some(Self::Principal(principal.name().to_owned())), session, client].into_iter().flatten()
+    }
+}
+
+impl fmt::Display for RevocationScope {
+    /// For people and audit lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Principal(name) => f.write_str(name),
+            Self::Session(session) => write!(f, "session {session}"),
+            Self::Client(client) => write!(f, "client {client}"),
+        }
+    }
+}
+
 /// Who has been cut off from outside, and from when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// Whom it concerns: a principal's name.
-    pub principal: String,
+    /// Whom it concerns.
+    pub scope: RevocationScope,
     /// Logins issued (else: made) before this instant are over.
     pub before: Micros,
     /// Why, for the audit line and for the peer.

@@ -65,17 +65,18 @@ impl TokenSecurityManager {
         };
         verified.check_binding(peer)?;
         let principal = &verified.principal;
-        if self.ends.lock().has_ended(&principal.name, principal.issued_at) {
+        if self.ends.lock().has_ended(&**principal, principal.issued_at) {
             return Err(TokenError::Ended);
         }
         Ok(Arc::clone(principal))
     }
 
-    /// Ends everything issued to somebody before an instant: logins that are in use at once, and tokens for good.
+    /// Ends everything issued to somebody, within a session, or through a client before an instant: logins that are in
+    /// use at once, and tokens for good.
     pub fn revoke(&self, revocation: &Revocation) {
-        self.ends.lock().insert(&revocation.principal, revocation.before);
+        self.ends.lock().insert(&revocation.scope, revocation.before);
         let now = self.clock.now();
-        let theirs = self.cache.lock().remove_all_of(&revocation.principal);
+        let theirs = self.cache.lock().remove_all_of(&revocation.scope);
         for verified in theirs {
             let principal = &verified.principal;
             if principal.issued_at.is_none_or(|at| at < revocation.before) {
