@@ -319,6 +319,26 @@ pub enum DecisionScope {
     Region,
 }
 
+/// One number that a manager keeps about itself, for those who watch the node.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Its name on the node's metrics page, in lower case with underscores: `key_set_age_seconds`.
+    pub name: &'static str,
+    /// What it means, in one line.
+    pub help: &'static str,
+    /// How much it is.
+    pub value: ReadingValue,
+}
+
+/// The value of a [`Reading`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ReadingValue {
+    /// It only grows.
+    Count(u64),
+    /// It grows and shrinks.
+    Level(f64),
+}
+
 /// A node's view of security (Geode `SecurityManager`). Implement it to bring your own; the managers `token` and
 /// `users` are in `druse-identity`.
 pub trait SecurityManager: Send + Sync + 'static {
@@ -352,6 +372,12 @@ pub trait SecurityManager: Send + Sync + 'static {
     /// Tells that nobody uses this subject any more. Called exactly once for each successful `authenticate`.
     fn logout(&self, principal: &dyn Principal) {
         let _ = principal;
+    }
+
+    /// What the manager counts about itself: how fresh its keys are, how often a source failed. Asked when somebody looks
+    /// at the node's metrics; must not wait.
+    fn readings(&self) -> Vec<Reading> {
+        Vec::new()
     }
 
     /// Registers the node for revocations. Managers without any ignore it.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use druse_protocol::auth::{
-    AuthError, BoxFuture, Credentials, KeyScope, Peer, Principal as _, ResourcePermission, Revocation,
-    RevocationScope, RevocationSink, SecurityManager as _,
+    AuthError, BoxFuture, Credentials, KeyScope, Peer, Principal as _, ReadingValue, ResourcePermission,
+    Revocation, RevocationScope, RevocationSink, SecurityManager as _,
 };
 use druse_protocol::time::{Clock as _, ManualClock, Micros};
 use parking_lot::Mutex;
@@ -580,4 +580,25 @@ proptest! {
         let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(object));
         let _ = jwt::Jwt::parse(&token, Profile::Foreign, &Algorithm::ALL);
     }
+}
+
+#[tokio::test]
+async fn the_state_of_the_key_set_can_be_read() {
+    let bench = Bench::new();
+    let read = |name: &str| {
+        bench.manager.readings().into_iter().find(|reading| reading.name == name).map(|reading| reading.value)
+    };
+    assert_eq!(read("key_set_fetches"), Some(ReadingValue::Count(0)));
+    assert_eq!(read("key_set_age_seconds"), None, "never fetched");
+    assert_eq!(bench.verify(&bench.sign(&bench.header(), &payload())).await, ok());
+    assert_eq!(read("key_set_fetches"), Some(ReadingValue::Count(1)));
+    assert_eq!(read("key_set_keys"), Some(ReadingValue::Level(2.0)));
+
+    *bench.source.document.lock() = None;
+    bench.clock.advance(Policy::network().life);
+    // Its owner's token is over by now; what counts is that the keys were looked for.
+    bench.verify_header("kid", json!("another")).await.unwrap_err();
+    assert_eq!(read("key_set_fetch_failures"), Some(ReadingValue::Count(1)));
+    assert_eq!(read("key_set_stale"), Some(ReadingValue::Level(1.0)));
+    assert_eq!(read("key_set_age_seconds"), Some(ReadingValue::Level(Policy::network().life.as_secs_f64())));
 }
