@@ -34,6 +34,7 @@ pub(crate) struct SecuritySection {
     pub(crate) jwks_url: Option<String>,
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Option<String>,
+    pub(crate) strict_tokens: Option<bool>,
     pub(crate) users_file: Option<PathBuf>,
     pub(crate) allow_principal_change: Option<bool>,
 }
