@@ -8,6 +8,7 @@ use druse_protocol::time::Clock;
 
 use crate::metrics::Metrics;
 use crate::pdx::PdxRegistry;
+use crate::query::QueryBounds;
 use crate::region::RegionRegistry;
 use crate::security::Security;
 
@@ -23,6 +24,8 @@ pub(crate) struct NodeCore {
     pub(crate) metrics: Arc<Metrics>,
     /// Bounds of a message.
     pub(crate) frames: FrameLimits,
+    /// Bounds of a query.
+    pub(crate) queries: QueryBounds,
     /// The node's serialized member, for handshake replies.
     pub(crate) member: Vec<u8>,
 }

@@ -14,6 +14,7 @@ use crate::core::NodeCore;
 use crate::engine::{MemoryEngine, MemoryOptions, Retention};
 use crate::metrics::Metrics;
 use crate::pdx::{PdxBounds, PdxRegistry};
+use crate::query::QueryBounds;
 use crate::region::{RegionOptions, RegionRegistry, RegistryError};
 use crate::seam::{ConnectionEngine, Next};
 use crate::security::{Cell, Security, SecurityPolicies, Wanted};
@@ -42,7 +43,8 @@ impl Dialogue {
         let mut member = Vec::new();
         Member::new(&[127, 0, 0, 1], 40404, "node", MemberKind::Normal, "1").encode(&mut member);
         let (regions, frames) = (Arc::new(regions), FrameLimits::default());
-        let core = Arc::new(NodeCore { regions, pdx, security, metrics, frames, member });
+        let queries = QueryBounds::default();
+        let core = Arc::new(NodeCore { regions, pdx, security, metrics, frames, queries, member });
         let session = Session::new(Arc::clone(&core), Peer::default());
         Ok(Self { core, session, out: BytesMut::new() })
     }

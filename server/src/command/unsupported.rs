@@ -23,7 +23,6 @@ pub(super) fn failure(kind: MessageType) -> Failure {
         | M::MonitorCq
         | M::GetDurableCqs => "continuous queries",
         M::MakePrimary | M::RequestEventValue => "subscription feeds",
-        M::Query | M::QueryWithParameters => "queries",
         M::ExecuteFunction | M::ExecuteRegionFunction | M::ExecuteRegionFunctionSingleHop => "functions",
         M::Commit | M::Rollback | M::TransactionFailover | M::TransactionSynchronization => {
             return Failure::Transaction;

@@ -65,7 +65,8 @@ pub(crate) trait LongReply: Send {
     /// Writes what goes in front of the first chunk.
     fn begin(&mut self, exchange: &mut Exchange<'_>);
 
-    /// Writes one chunk. Called until it says that it was the last; the login is checked before each call.
+    /// Writes one chunk, or works towards one for a while. Called until it says that it was the last; the login is checked
+    /// before each call.
     ///
     /// # Errors
     /// Ends the reply by an exception in its last chunk.
@@ -82,6 +83,8 @@ pub(crate) fn rests_until(subject: &Subject) -> Micros {
 pub(crate) enum Progress {
     /// There is more.
     More,
+    /// There is more, but nothing to write yet: others may work meanwhile.
+    Rest,
     /// That was the last chunk.
     Last,
 }

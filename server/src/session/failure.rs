@@ -14,6 +14,7 @@ use druse_protocol::version::VersionOrdinal;
 
 use crate::metrics::OperationResult;
 use crate::pdx::PdxError;
+use crate::query::QueryError;
 use crate::region::RegionError;
 
 /// Why a request was not carried out. The connection stays in every case.
@@ -29,6 +30,8 @@ pub(crate) enum Failure {
     Region(RegionError),
     /// The registry of PDX types could not do it.
     Pdx(PdxError),
+    /// The query could not be understood, or not be carried out.
+    Query(QueryError),
     /// This node does not do such things.
     Unsupported(&'static str),
     /// It belongs to a transaction, which this node does not have.
@@ -93,6 +96,7 @@ impl Failure {
             }
             Self::Region(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Pdx(error) => (ThrowableClass::IllegalState, error.to_string().into()),
+            Self::Query(error) => (class_of(error), error.to_string().into()),
             Self::Unsupported(what) => {
                 (ThrowableClass::UnsupportedOperation, format!("this node has no {what}").into())
             }
@@ -101,6 +105,25 @@ impl Failure {
             Self::NotFound(text) => (ThrowableClass::IllegalArgument, text.into()),
         };
         Exception::new(class, text)
+    }
+}
+
+/// As what Geode throws it.
+const fn class_of(error: &QueryError) -> ThrowableClass {
+    match error {
+        QueryError::NoRegion(_) => ThrowableClass::RegionNotFound,
+        QueryError::NoOrder { .. } | QueryError::NoTruth { .. } | QueryError::WrongValue { .. } => {
+            ThrowableClass::TypeMismatch
+        }
+        QueryError::TooLarge { .. } => ThrowableClass::Query,
+        QueryError::TooSlow { .. } => ThrowableClass::QueryExecutionTimeout,
+        _ => ThrowableClass::QueryInvalid,
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
     }
 }
 

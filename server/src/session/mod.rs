@@ -216,6 +216,9 @@ impl Turn<'_> {
 
     /// What was waited for has come.
     fn complete(&mut self, completion: Completion) -> Option<Next<Completion>> {
+        if self.serving.under_way.as_ref()?.long.is_some() {
+            return self.go_on();
+        }
         let under_way = self.serving.under_way.take()?;
         // A reply is held back if its user's login has ended meanwhile. A mutation that was applied is answered from
         // memory when it comes again.
@@ -242,10 +245,11 @@ impl Turn<'_> {
                     return None;
                 }
                 Ok(Progress::More) if self.out.len() < SHARE_BYTES => {}
-                Ok(Progress::More) => {
+                Ok(progress) => {
                     let framing = Framing::LastChunk;
                     self.serving.under_way = Some(UnderWay { ask, framing, user, long: Some(long) });
-                    return Some(Next::More);
+                    let is_resting = progress == Progress::Rest;
+                    return Some(if is_resting { Next::Wait(Box::pin(rest())) } else { Next::More });
                 }
                 Err(failure) => {
                     self.fail(ask, Framing::LastChunk, &failure);
@@ -333,6 +337,12 @@ impl Turn<'_> {
             good_until: self.good_until,
         })
     }
+}
+
+/// Lets other connections work; a long reply goes on afterwards.
+async fn rest() -> Completion {
+    tokio::task::yield_now().await;
+    Box::new(|_: &mut Exchange<'_>| Ok(Answer::Done))
 }
 
 /// Binds the user on whose behalf a request comes, and checks that the login has not ended.

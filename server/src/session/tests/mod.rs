@@ -7,6 +7,7 @@ mod handshake;
 mod login;
 mod opcodes;
 mod operations;
+mod queries;
 mod requests;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::engine::tests::memory;
 use crate::engine::{Engine, Retention};
 use crate::metrics::Metrics;
 use crate::pdx::{PdxBounds, PdxRegistry};
+use crate::query::QueryBounds;
 use crate::region::{Region, RegionOptions, RegionRegistry};
 use crate::seam::{CloseReason, ConnectionEngine, Next};
 use crate::security::testing::{TestManager, credentials};
@@ -85,6 +87,7 @@ impl Node {
             security,
             metrics,
             frames: FrameLimits::default(),
+            queries: QueryBounds::default(),
             member,
         };
         Self { core: Arc::new(core), manager, region }
