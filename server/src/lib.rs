@@ -27,6 +27,7 @@ pub mod region;
 pub use druse_protocol::{auth, time};
 pub use embed::RegionHandle;
 pub use node::{Node, NodeBuilder, StartError};
+pub use subscription::FeedPolicies;
 
 mod acceptor;
 mod clients;
@@ -43,4 +44,5 @@ mod seam;
 pub mod security;
 mod session;
 mod shutdown;
+mod subscription;
 mod tls;

@@ -26,13 +26,13 @@ const SHARE: Share =
 pub(super) fn query(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Result<Answer, Failure> {
     let request = Query::decode(message)?;
     let text = text::decode(request.text).ok_or(DecodeError::BadText { field: "query" })?;
-    let statement = Statement::parse(&text)?;
+    let statement = Statement::parse(&text).map_err(Failure::Query)?;
     let path = statement.region();
     let region = exchange.client.region(&exchange.core.regions, path);
     exchange.allow(path, region.as_deref(), Operation::Read, None)?;
-    let region = region.ok_or_else(|| QueryError::NoRegion(path.into()))?;
+    let region = region.ok_or_else(|| Failure::Query(QueryError::NoRegion(path.into())))?;
     let parameters: Vec<_> = request.values.into_iter().flatten().map(to_value).collect();
-    let plan = statement.plan(&parameters, &*exchange.core.pdx)?;
+    let plan = statement.plan(&parameters, &*exchange.core.pdx).map_err(Failure::Query)?;
     let execution = Execution::new(plan, region.scan(), exchange.core.queries);
     let shape = execution.shape();
     Ok(Answer::Long(Box::new(Rows {
@@ -67,7 +67,8 @@ impl LongReply for Rows {
         // Rights may have changed with a login that came meanwhile.
         exchange.allow(self.region.path(), Some(&*self.region), Operation::Read, None)?;
         let share = Share { rows: SHARE.rows - self.found.len(), ..SHARE };
-        let Given { rows, is_last } = self.execution.advance(&*exchange.core.pdx, &share)?;
+        let Given { rows, is_last } =
+            self.execution.advance(&*exchange.core.pdx, &share).map_err(Failure::Query)?;
         self.bytes += rows.iter().flat_map(ResultRow::values).map(|value| value.bytes().len()).sum::<usize>();
         self.found.extend(rows);
         if is_last || self.found.len() >= SHARE.rows || self.bytes >= SHARE.row_bytes {
@@ -76,9 +77,9 @@ impl LongReply for Rows {
         }
         let limit = exchange.core.queries.time;
         if exchange.now >= self.since + limit {
-            return Err(QueryError::TooSlow { limit }.into());
+            return Err(Failure::Query(QueryError::TooSlow { limit }));
         }
-        Ok(Progress::Rest)
+        Ok(Progress::Wait(Box::pin(tokio::task::yield_now())))
     }
 }
 
