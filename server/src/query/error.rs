@@ -82,7 +82,7 @@ pub enum QueryError {
         what: &'static str,
     },
     /// OQL has it, this node has not.
-    #[error("{at}: this node has no {what} in queries")]
+    #[error("{at}: the OQL of this node has no {what}")]
     Unsupported {
         /// Where it stands.
         at: Position,

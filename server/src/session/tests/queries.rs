@@ -162,7 +162,7 @@ async fn errors_are_what_geode_throws() {
         (
             "select * from /orders o, /other",
             "QueryInvalidException",
-            "line 1, column 24: this node has no joins in queries",
+            "line 1, column 24: the OQL of this node has no joins of regions in FROM",
         ),
         ("select * from /none", "RegionNotFoundException", "region not found: /none"),
         (
