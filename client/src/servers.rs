@@ -79,6 +79,18 @@ impl Servers {
         Ok(self.endpoint(server))
     }
 
+    /// All servers, those that have just failed last.
+    pub(crate) async fn in_turn(&self) -> Result<Vec<Arc<Endpoint>>, Error> {
+        let mut known = self.known().await?;
+        let now = self.runtime.now();
+        {
+            let mut state = self.state.lock();
+            state.penalties.retain(|(_, until)| *until > now);
+            known.sort_by_key(|server| state.penalties.iter().any(|(other, _)| other == server));
+        }
+        Ok(known.into_iter().map(|server| self.endpoint(server)).collect())
+    }
+
     /// Leaves a server alone for a moment.
     pub(crate) fn failed(&self, server: &ServerLocation) {
         let until = self.runtime.now() + PENALTY;
