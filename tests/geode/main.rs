@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod expiry;
+mod feeds;
 mod operations;
 mod server;
 mod users;
