@@ -72,12 +72,14 @@ impl Core {
 
     /// Ends all streams, acknowledges what has been taken, and closes the connections to the servers that hold events.
     pub(crate) async fn end_feeds(&self, keep_alive: bool) {
-        self.feeds.registry.end();
+        let untaken = self.feeds.registry.end();
         for _ in 0..LAST_ACKS {
             if !acks::tell_primary(self).await {
                 break;
             }
         }
+        self.feeds.intake.lock().seal();
+        drop(untaken);
         for link in self.feeds.links() {
             self.tell(link.queue(), wire::close_connection(keep_alive)).await;
         }

@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 
 use super::change::{Change, ChangeKind, Snapshot, SnapshotEntry};
 use super::event::FeedState;
-use super::ledger::Receipt;
 use super::mailbox::Parcel;
 use super::registry::Entry;
 use crate::client::Client;
@@ -34,8 +33,6 @@ pub(crate) struct Inlet {
     snapshot: Option<std::vec::IntoIter<SnapshotEntry>>,
     /// How old the snapshot's entries are: what was on its way then must not come after what came of it.
     versions: HashMap<Bytes, u32>,
-    /// The event that the application is busy with.
-    busy: Option<Receipt>,
 }
 
 impl Inlet {
@@ -58,7 +55,6 @@ impl Inlet {
             awaited: None,
             snapshot: None,
             versions: HashMap::new(),
-            busy: None,
         };
         inlet.register(place).await?;
         Ok(inlet)
@@ -82,7 +78,6 @@ impl Inlet {
 
     /// What comes next; `None` when the client is closed. Asking for it says that the last one is done with.
     pub(crate) async fn next(&mut self) -> Option<Item> {
-        self.busy = None;
         if let Some(state) = self.first.take() {
             return Some(Item::State(state));
         }
@@ -93,12 +88,8 @@ impl Inlet {
             match self.entry.mailbox.take().await? {
                 Parcel::State(state) => return Some(Item::State(state)),
                 Parcel::Snapshot(place) => self.awaited = Some(place),
-                Parcel::Change(change, receipt) => {
-                    if self.is_news(&change) {
-                        self.busy = receipt;
-                        return Some(Item::Change(change));
-                    }
-                }
+                Parcel::Change(change, _) if self.is_news(&change) => return Some(Item::Change(change)),
+                Parcel::Change(..) => {}
             }
         }
     }
@@ -160,7 +151,7 @@ impl Inlet {
     /// Nothing more is to come in.
     fn detach(&self) {
         self.client.shared().feeds.registry.remove(&self.entry);
-        self.entry.mailbox.discard();
+        drop(self.entry.mailbox.withdraw());
     }
 }
 

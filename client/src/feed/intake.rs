@@ -17,6 +17,7 @@ pub(crate) struct Intake {
     /// Where servers keep events for a durable client, an event counts once the application has taken it; elsewhere it
     /// counts when it has come, because whatever waits in this process is lost with it in any case.
     untaken: Option<Ledger>,
+    is_sealed: bool,
 }
 
 /// A new event.
@@ -42,7 +43,7 @@ impl Intake {
     /// `taken` is notified whenever the application has taken an event of a durable client.
     pub(crate) fn new(durable: bool, taken: &Arc<Notify>) -> Self {
         let untaken = durable.then(|| Ledger::new(Arc::clone(taken)));
-        Self { seen: QueueState::default(), untaken }
+        Self { seen: QueueState::default(), untaken, is_sealed: false }
     }
 
     /// Whether the application must take something before another event may come.
@@ -66,9 +67,17 @@ impl Intake {
 
     /// What the server is to be told next.
     pub(crate) fn next_acks(&mut self) -> Vec<Stamp> {
+        if self.is_sealed {
+            return Vec::new();
+        }
         let taken = self.untaken.as_mut().map(Ledger::settle).unwrap_or_default();
         taken.iter().for_each(|stamp| self.seen.applied(stamp));
         self.seen.to_ack()
+    }
+
+    /// The client leaves: what has not been acknowledged is to come again.
+    pub(crate) fn seal(&mut self) {
+        self.is_sealed = true;
     }
 
     /// Whether there is more to tell.

@@ -23,7 +23,7 @@ pub(crate) enum Parcel {
     /// A snapshot that is being fetched. What stands behind it came after it was asked for. Whoever fetches it may give
     /// up; another one follows then.
     Snapshot(oneshot::Receiver<Snapshot>),
-    /// A change; its receipt, if it has one, is dropped once the application has gone on.
+    /// A change, and a receipt where the server must not be told before the application has it.
     Change(Change, Option<Receipt>),
 }
 
@@ -41,6 +41,8 @@ struct Inner {
     parcels: VecDeque<Parcel>,
     changes: usize,
     states: usize,
+    /// The event that the application is busy with: it is done with it when it asks for the next.
+    in_hand: Option<Receipt>,
     is_over: bool,
 }
 
@@ -108,14 +110,16 @@ impl Mailbox {
         sender
     }
 
-    /// The next parcel; `None` if the stream is over.
+    /// The next parcel; `None` if the stream is over. Whoever asks is done with the last one.
     pub(crate) async fn take(&self) -> Option<Parcel> {
+        // Taken out under the lock and dropped behind it: receipts wake others.
+        let done = self.inner.lock().in_hand.take();
+        drop(done);
         loop {
             let filled = self.filled.notified();
             {
                 let mut inner = self.inner.lock();
-                if let Some(parcel) = inner.parcels.pop_front() {
-                    inner.forget(&parcel);
+                if let Some(parcel) = inner.hand_out() {
                     drop(inner);
                     self.room.notify_waiters();
                     return Some(parcel);
@@ -140,23 +144,30 @@ impl Mailbox {
         self.room.notify_waiters();
     }
 
-    /// Ends it and drops what is there.
-    pub(crate) fn discard(&self) {
+    /// Ends it and gives back what nobody has taken. What was taken counts as done with.
+    pub(crate) fn withdraw(&self) -> VecDeque<Parcel> {
         self.end();
-        let parcels = std::mem::take(&mut self.inner.lock().parcels);
-        // Outside of the lock: receipts wake others.
-        drop(parcels);
+        let (parcels, done) = {
+            let mut inner = self.inner.lock();
+            (std::mem::take(&mut inner.parcels), inner.in_hand.take())
+        };
+        drop(done);
+        parcels
     }
 }
 
 impl Inner {
-    /// A parcel was taken.
-    fn forget(&mut self, parcel: &Parcel) {
-        match parcel {
+    fn hand_out(&mut self) -> Option<Parcel> {
+        let mut parcel = self.parcels.pop_front()?;
+        match &mut parcel {
             Parcel::State(_) => self.states -= 1,
-            Parcel::Change(..) => self.changes -= 1,
+            Parcel::Change(_, receipt) => {
+                self.changes -= 1;
+                self.in_hand = receipt.take();
+            }
             Parcel::Snapshot(_) => {}
         }
+        Some(parcel)
     }
 
     fn drop_oldest_state(&mut self) {
@@ -228,7 +239,7 @@ mod tests {
             async move { mailbox.put(change(2), None).await }
         });
         tokio::task::yield_now().await;
-        mailbox.discard();
+        drop(mailbox.withdraw());
         putter.await.unwrap();
         assert!(mailbox.take().await.is_none());
     }

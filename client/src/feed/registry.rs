@@ -9,7 +9,7 @@ use druse_protocol::message::interest::InterestResultPolicy;
 
 use super::change::Change;
 use super::interest::Matcher;
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Parcel};
 use crate::error::Error;
 use crate::sync::Mutex;
 use crate::user::User;
@@ -175,14 +175,22 @@ impl Registry {
         concerned.map(|entry| Arc::clone(&entry.mailbox)).collect()
     }
 
-    /// Ends all streams: what waits can still be taken, nothing follows.
-    pub(crate) fn end(&self) {
+    /// Ends all streams: what waits can still be taken, nothing follows. What waits in a stream that servers keep is
+    /// given back: it will come again.
+    pub(crate) fn end(&self) -> Vec<Parcel> {
         let entries = {
             let mut inner = self.inner.lock();
             inner.is_over = true;
             let interests = std::mem::take(&mut inner.interests).into_values().flatten();
             interests.chain(std::mem::take(&mut inner.cqs).into_values()).collect::<Vec<_>>()
         };
-        entries.iter().for_each(|entry| entry.mailbox.end());
+        let mut kept = Vec::new();
+        for entry in entries {
+            match entry.durable {
+                true => kept.extend(entry.mailbox.withdraw()),
+                false => entry.mailbox.end(),
+            }
+        }
+        kept
     }
 }
