@@ -13,7 +13,7 @@ use crate::server::Geode;
 use crate::users::Versions;
 
 /// How long an event may take; what never comes fails its test.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a stream says, for comparison: data alone.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use druse_client::{Client, ClientConfig, Credentials, Error, Region, Value};
 use crate::server::Geode;
 use crate::users::Versions;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a query says, for comparison: data alone.
 #[derive(Debug, Clone, PartialEq)]
