@@ -15,7 +15,8 @@ use tracing::debug;
 use crate::auth::providers::StaticCredentials;
 use crate::auth::{Gate, GateConfig};
 use crate::connection::{Connection, Request};
-use crate::connector::{Opener, Reach, Tcp, TlsSettings};
+use crate::connector::{Opener, TlsSettings};
+use crate::discovery::Named;
 use crate::endpoint::{Connector, Endpoint, PoolConfig, ServerLocation};
 use crate::error::Error;
 use crate::feed::{ContinuousQueryBuilder, FeedConfig, Feeds};
@@ -27,6 +28,7 @@ use crate::query::QueryRows;
 use crate::region::Region;
 use crate::runtime::{Runtime, TokioRuntime};
 use crate::servers::{Servers, Source};
+use crate::transport::{Tcp, Transport};
 use crate::user::User;
 use crate::value::ToValue;
 use crate::wire;
@@ -85,10 +87,10 @@ pub struct ClientBuilder {
     multi_user: bool,
     allowed_hosts: Option<Vec<String>>,
     tls: Option<TlsSettings>,
+    transport: Arc<dyn Transport>,
     config: ClientConfig,
     clock: Arc<dyn Clock>,
     listener: Option<Arc<dyn OperationListener>>,
-    reach: Option<Box<dyn Reach>>,
 }
 
 impl ClientBuilder {
@@ -102,18 +104,11 @@ impl ClientBuilder {
             multi_user: false,
             allowed_hosts: None,
             tls: None,
+            transport: Arc::new(Tcp),
             config: ClientConfig::default(),
             clock: Arc::new(SystemClock),
             listener: None,
-            reach: None,
         }
-    }
-
-    /// Reaches servers in another way than over TCP.
-    #[cfg(test)]
-    pub(crate) fn reach(mut self, reach: impl Reach) -> Self {
-        self.reach = Some(Box::new(reach));
-        self
     }
 
     /// Adds a server to talk to directly.
@@ -165,6 +160,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Reaches servers and locators in another way than by TCP.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
     /// Sets limits and time-outs.
     pub fn config(mut self, config: ClientConfig) -> Self {
         self.config = config;
@@ -197,16 +198,18 @@ impl ClientBuilder {
         let identity = Identity::new(secured, self.config.read_timeout, durable, conflation)
             .map_err(Error::Malformed)?;
         let opener = Arc::new(Opener {
-            reach: self.reach.unwrap_or_else(|| Box::new(Tcp { tls: self.tls.clone() })),
+            transport: Arc::clone(&self.transport),
+            tls: self.tls.clone(),
             allowed_hosts: self.allowed_hosts,
             timeout: self.config.connect_timeout,
             identity,
         });
         let source = if self.locators.is_empty() {
-            Source::Fixed(self.servers)
+            Source::Fixed(self.servers.into())
         } else {
             let (tls, timeout) = (self.tls.as_ref(), self.config.connect_timeout);
-            Source::Locators(Box::new(Locators::new(self.locators, self.server_group, tls, timeout)))
+            let locators = Locators::new(self.transport, self.locators, self.server_group, tls, timeout);
+            Source::Locators(Named::new(Arc::new(locators), Arc::clone(&runtime), closing.clone()))
         };
         let new_endpoint = {
             let (pool, runtime, closing) = (self.config.pool.clone(), Arc::clone(&runtime), closing.clone());

@@ -1,4 +1,4 @@
-//! Opening connections: TCP, TLS and the handshake.
+//! Opening connections: TLS and the handshake, over a transport.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,13 +10,12 @@ use druse_protocol::handshake::{FeedWelcome, Welcome};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::connection::Stream;
 use crate::endpoint::{Connector, Opened, ServerLocation};
 use crate::error::{ConnectError, Error};
 use crate::handshake::{Identity, greet, greet_feed};
+use crate::transport::{Stream, Transport};
 
 /// How to talk TLS.
 #[derive(Clone)]
@@ -82,7 +81,7 @@ impl TlsSettings {
     /// Wraps a stream to `server`.
     pub(crate) async fn wrap(
         &self,
-        stream: TcpStream,
+        stream: Box<dyn Stream>,
         server: &ServerLocation,
     ) -> std::io::Result<impl Stream + use<>> {
         let name = self.server_name.clone().unwrap_or_else(|| server.host.clone());
@@ -111,39 +110,10 @@ fn wrong(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Error {
     Error::Configuration(format!("{} {what}: {error}", path.display()))
 }
 
-/// Reaches servers: a stream on which nothing has been said yet.
-pub(crate) trait Reach: Send + Sync + 'static {
-    fn reach<'a>(
-        &'a self,
-        server: &'a ServerLocation,
-    ) -> BoxFuture<'a, Result<Box<dyn Stream>, ConnectError>>;
-}
-
-/// Reaches servers over TCP, and TLS if there are settings for it.
-pub(crate) struct Tcp {
-    pub(crate) tls: Option<TlsSettings>,
-}
-
-impl Reach for Tcp {
-    fn reach<'a>(
-        &'a self,
-        server: &'a ServerLocation,
-    ) -> BoxFuture<'a, Result<Box<dyn Stream>, ConnectError>> {
-        Box::pin(async move {
-            let stream = reach(server).await?;
-            let Some(tls) = &self.tls else { return Ok(Box::new(stream) as Box<dyn Stream>) };
-            let stream = tls
-                .wrap(stream, server)
-                .await
-                .map_err(|error| ConnectError::Tls { server: server.to_string(), source: Arc::new(error) })?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
-        })
-    }
-}
-
 /// Opens connections of every kind: reaches the server and shakes hands.
 pub(crate) struct Opener {
-    pub(crate) reach: Box<dyn Reach>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) tls: Option<TlsSettings>,
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) timeout: Duration,
     pub(crate) identity: Identity,
@@ -194,7 +164,13 @@ impl Opener {
         if self.allowed_hosts.as_ref().is_some_and(|allowed| !is_allowed(allowed, &server.host)) {
             return Err(ConnectError::NotAllowed { server: server.to_string() });
         }
-        self.reach.reach(server).await
+        let stream = reach(&*self.transport, server).await?;
+        let Some(tls) = &self.tls else { return Ok(stream) };
+        let stream = tls
+            .wrap(stream, server)
+            .await
+            .map_err(|error| ConnectError::Tls { server: server.to_string(), source: Arc::new(error) })?;
+        Ok(Box::new(stream))
     }
 
     async fn in_time<T>(
@@ -218,13 +194,14 @@ impl Connector for Opener {
     }
 }
 
-/// A TCP connection without delays for small frames.
-pub(crate) async fn reach(server: &ServerLocation) -> Result<TcpStream, ConnectError> {
+/// A stream to `server`, on which nothing has been said.
+pub(crate) async fn reach(
+    transport: &dyn Transport,
+    server: &ServerLocation,
+) -> Result<Box<dyn Stream>, ConnectError> {
     let unreachable =
         |source| ConnectError::Unreachable { server: server.to_string(), source: Arc::new(source) };
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(unreachable)?;
-    stream.set_nodelay(true).map_err(unreachable)?;
-    Ok(stream)
+    transport.connect(server).await.map_err(unreachable)
 }
 
 /// Whether `host` is among `allowed`: by its very text, or below a `*.suffix`. An address is below nothing: its

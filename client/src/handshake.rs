@@ -14,10 +14,10 @@ use druse_protocol::handshake::{
 use druse_protocol::version::VersionOrdinal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::connection::Stream;
 use crate::endpoint::ServerLocation;
 use crate::error::ConnectError;
 use crate::feed::{Conflation, DurableClient};
+use crate::transport::Stream;
 
 /// Counts the clients of this process, as Geode counts pools.
 static CLIENTS: AtomicI32 = AtomicI32::new(1);

@@ -123,7 +123,7 @@ impl Core {
             Query { text: &encoded, values, timeout_ms: None }.encode(out, envelope);
         };
         let kind = if with_parameters { MessageType::QueryWithParameters } else { MessageType::Query };
-        let operation = Operation { kind, region: oql, repeat: Repeat::Safe, encode: &encode };
+        let operation = Operation { kind, region: oql, repeat: Repeat::Question, encode: &encode };
         let reply = self.execute(user, &operation).await?;
         read(&reply).map_err(Error::Malformed)
     }

@@ -47,8 +47,12 @@ impl Core {
         let deadline = self.runtime.now() + self.config.operation_timeout;
         let request = NamedCq { command: CqCommand::Stop, name: cq.name.as_bytes() };
         let encode = |out: &mut Vec<u8>, envelope: &Envelope| request.encode(out, envelope);
-        let operation =
-            Operation { kind: MessageType::StopCq, region: &cq.query, repeat: Repeat::Safe, encode: &encode };
+        let operation = Operation {
+            kind: MessageType::StopCq,
+            region: &cq.query,
+            repeat: Repeat::Question,
+            encode: &encode,
+        };
         // Nobody registers it again meanwhile.
         entry.set_live(false);
         let mut outcome = Ok(());

@@ -167,7 +167,7 @@ impl Manager {
     /// Opens queue connections to as many servers as are wanted. A durable client asks all of them: one may have kept
     /// its queue.
     async fn scout(&self) -> Result<Vec<Scouted>, Error> {
-        let endpoints = self.core.servers.in_turn().await?;
+        let endpoints = self.core.servers.in_turn(self.deadline()).await?;
         let wanted = match self.core.feeds.is_durable() {
             true => endpoints.len(),
             false => 1 + self.backups_wanted(endpoints.len()),
@@ -187,6 +187,10 @@ impl Manager {
             }
         }
         if scouted.is_empty() { Err(Error::NoServer(Arc::new(last))) } else { Ok(scouted) }
+    }
+
+    fn deadline(&self) -> Micros {
+        self.core.runtime.now() + self.core.config.operation_timeout
     }
 
     fn backups_wanted(&self, others: usize) -> usize {
@@ -227,7 +231,7 @@ impl Manager {
         }
         let is_free = |endpoint: &Arc<Endpoint>| !taken.iter().any(|link| link.server() == endpoint.server());
         // With a primary there, that backups cannot be had is no reason to look at once again.
-        let endpoints = self.core.servers.in_turn().await.unwrap_or_default();
+        let endpoints = self.core.servers.in_turn(self.deadline()).await.unwrap_or_default();
         for endpoint in endpoints.into_iter().filter(is_free) {
             let outcome = match open::scout(&self.core, &endpoint).await {
                 Ok(scouted) => self.open_backup(scouted).await,

@@ -17,8 +17,8 @@ use super::link::Link;
 use super::notice;
 use super::renewal;
 use crate::client::Core;
-use crate::connection::Stream;
 use crate::error::{ConnectionError, Error};
+use crate::transport::Stream;
 
 /// How much is read at once.
 const READ_CHUNK: usize = 32 * 1024;

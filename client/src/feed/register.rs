@@ -275,7 +275,7 @@ impl Entry {
         deadline: Micros,
         encode: &(dyn Fn(&mut Vec<u8>, &Envelope) + Send + Sync),
     ) -> Result<Reply, Error> {
-        let operation = Operation { kind, region, repeat: Repeat::Safe, encode };
+        let operation = Operation { kind, region, repeat: Repeat::Question, encode };
         core.execute_on(&self.user, &link.endpoint, link.queue(), &operation, deadline).await
     }
 }

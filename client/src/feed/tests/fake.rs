@@ -24,11 +24,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::Stream;
-use crate::connector::Reach;
 use crate::endpoint::ServerLocation;
-use crate::error::ConnectError;
 use crate::sync::Mutex;
+use crate::transport::{Stream, Transport};
 
 /// How much a feed's socket holds.
 const SOCKET_BYTES: usize = 4096;
@@ -85,17 +83,11 @@ impl FakeGrid {
     }
 }
 
-impl Reach for FakeGrid {
-    fn reach<'a>(
-        &'a self,
-        server: &'a ServerLocation,
-    ) -> BoxFuture<'a, Result<Box<dyn Stream>, ConnectError>> {
+impl Transport for FakeGrid {
+    fn connect<'a>(&'a self, server: &'a ServerLocation) -> BoxFuture<'a, std::io::Result<Box<dyn Stream>>> {
         let found = self.0.lock().get(&server.host).filter(|server| !server.state.lock().is_down).cloned();
         Box::pin(async move {
-            let Some(found) = found else {
-                let source = Arc::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
-                return Err(ConnectError::Unreachable { server: server.to_string(), source });
-            };
+            let found = found.ok_or(std::io::ErrorKind::ConnectionRefused)?;
             let (ours, theirs) = tokio::io::duplex(SOCKET_BYTES);
             let life = found.state.lock().life.clone();
             tokio::spawn(async move { life.run_until_cancelled(found.serve(theirs)).await });

@@ -60,7 +60,7 @@ impl AuthInitialize for Tokens {
 /// A client of these servers.
 fn client(grid: &FakeGrid, servers: &[&FakeServer], feeds: FeedConfig, provider: &Tokens) -> Client {
     let mut builder = Client::builder()
-        .reach(grid.clone())
+        .transport(grid.clone())
         .clock(Arc::new(TokioClock::starting_at(Micros::from_secs(1_000))))
         .config(ClientConfig { feeds, ..ClientConfig::default() })
         .auth_initialize(provider.clone());
