@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use druse_protocol::auth::Credentials;
+use druse_protocol::time::Micros;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Gate, Generation, Issued, LoginCell, LoginTicket};
@@ -21,6 +22,8 @@ pub(crate) struct User {
     name: String,
     pub(crate) gate: Option<Arc<Gate>>,
     cells: DashMap<ServerLocation, ServerLogin>,
+    /// When the last login on each server succeeded.
+    logged_in: DashMap<ServerLocation, Micros>,
     runtime: Arc<dyn Runtime>,
     closing: CancellationToken,
 }
@@ -38,7 +41,8 @@ impl User {
         runtime: Arc<dyn Runtime>,
         closing: CancellationToken,
     ) -> Self {
-        Self { name: name.into(), gate: gate.map(Arc::new), cells: DashMap::new(), runtime, closing }
+        let (name, gate) = (name.into(), gate.map(Arc::new));
+        Self { name, gate, cells: DashMap::new(), logged_in: DashMap::new(), runtime, closing }
     }
 
     /// The user for people.
@@ -54,6 +58,12 @@ impl User {
     /// The login on one server, if there is one.
     pub(crate) fn ticket_on(&self, server: &ServerLocation) -> Option<LoginTicket> {
         self.cells.get(server)?.cell.ticket()
+    }
+
+    /// Whether a login on a server has succeeded within this time.
+    pub(crate) fn has_just_logged_in(&self, server: &ServerLocation, within: Duration) -> bool {
+        let now = self.runtime.now();
+        self.logged_in.get(server).is_some_and(|at| now.saturating_since(*at) < within)
     }
 
     /// Whether the login on a server is not known to be good for longer.
@@ -122,7 +132,7 @@ impl Core {
     ) -> Result<Option<LoginTicket>, LoginError> {
         let login = user.login_on(endpoint);
         let exchange = {
-            let (user, endpoint) = (user.shown(), Arc::clone(endpoint));
+            let (user, endpoint) = (Arc::clone(user), Arc::clone(endpoint));
             let credentials = self.shown_by(issued);
             let (runtime, config) = (Arc::clone(&self.runtime), &self.config);
             let (patience, limit) = (config.operation_timeout, config.read_timeout);
@@ -133,11 +143,15 @@ impl Core {
                     ConnectError::Timeout { server: endpoint.server().to_string(), limit: patience }
                 });
                 let checkout = checkout.await.map_err(LoginError::Connect)?;
-                within(&*runtime, limit, exchange(&user, &endpoint, checkout, &credentials, id), || {
-                    let server = endpoint.server().to_string();
-                    LoginError::Timeout { user: user.clone(), server, limit }
-                })
-                .await
+                let shown = user.shown();
+                let outcome =
+                    within(&*runtime, limit, exchange(&shown, &endpoint, checkout, &credentials, id), || {
+                        let server = endpoint.server().to_string();
+                        LoginError::Timeout { user: shown.clone(), server, limit }
+                    });
+                let id = outcome.await?;
+                user.logged_in.insert(endpoint.server().clone(), runtime.now());
+                Ok(id)
             }
         };
         let ticket = login.ensure(issued.generation, refused, LoginError::Closed, exchange).await?;

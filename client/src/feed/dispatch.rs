@@ -7,14 +7,13 @@ use druse_protocol::DecodeError;
 use druse_protocol::message::feed::{EntryEvent, FeedMessage, FeedNotice, RegionEvent};
 
 use super::change::Change;
-use super::mailbox::Mailbox;
-use super::registry::Registry;
+use super::registry::{Entry, Registry};
 
 /// What to do about a message.
 #[derive(Debug)]
 pub(crate) enum Meaning {
     /// Hand these on.
-    Changes(Vec<(Arc<Mailbox>, Change)>),
+    Changes(Vec<(Arc<Entry>, Change)>),
     /// What was kept for the client lies behind it.
     CaughtUp,
     /// The server wants a new login: of the user with this id, if it says so.
@@ -47,21 +46,21 @@ fn of_entry(
     event: &EntryEvent<'_>,
     frame: &Bytes,
     registry: &Registry,
-) -> Result<Vec<(Arc<Mailbox>, Change)>, DecodeError> {
+) -> Result<Vec<(Arc<Entry>, Change)>, DecodeError> {
     let change = Change::of_entry(event, frame)?;
     let mut changes = registry.queries(event.cqs.clone(), &change);
     // Without interest and without queries it is one that Geode sends for the region's sake.
     if event.interest || event.cqs.len() == 0 {
         let subscribers = registry.subscribers(event.region, &change.key);
-        changes.extend(subscribers.into_iter().map(|mailbox| (mailbox, change.clone())));
+        changes.extend(subscribers.into_iter().map(|entry| (entry, change.clone())));
     }
     Ok(changes)
 }
 
-fn of_region(event: &RegionEvent<'_>, registry: &Registry) -> Vec<(Arc<Mailbox>, Change)> {
+fn of_region(event: &RegionEvent<'_>, registry: &Registry) -> Vec<(Arc<Entry>, Change)> {
     let change = Change::of_region(event.operation);
     let mut changes = registry.queries(event.cqs.clone(), &change);
     let subscribers = registry.interests_in(event.region);
-    changes.extend(subscribers.into_iter().map(|entry| (Arc::clone(&entry.mailbox), change.clone())));
+    changes.extend(subscribers.into_iter().map(|entry| (entry, change.clone())));
     changes
 }

@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::event::{FeedState, Lost};
 use super::link::Link;
-use super::{recovery, renewal};
+use super::recovery;
 use crate::client::Core;
 use crate::user::User;
 
@@ -19,11 +19,9 @@ pub(crate) fn act(core: &Arc<Core>, link: &Arc<Link>, notice: &FeedNotice) {
         return;
     };
     match notice.news {
-        LaneNews::RenewBy(_) => renewal::invite(core, link, &user),
-        LaneNews::Held => {
-            core.feeds.tell(Some(&user), &FeedState::Held);
-            renewal::invite(core, link, &user);
-        }
+        // The invitation itself follows.
+        LaneNews::RenewBy(_) => {}
+        LaneNews::Held => core.feeds.tell(Some(&user), &FeedState::Held),
         LaneNews::Released => core.feeds.tell(Some(&user), &FeedState::Released),
         // Whether there may be another login is for the application to say: any operation of the user's makes one.
         LaneNews::Revoked => core.feeds.tell(Some(&user), &FeedState::Revoked),

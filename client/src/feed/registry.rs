@@ -145,25 +145,25 @@ impl Registry {
     }
 
     /// The subscriptions that a change of an entry of `region` is for.
-    pub(crate) fn subscribers(&self, region: &str, key: &[u8]) -> Vec<Arc<Mailbox>> {
+    pub(crate) fn subscribers(&self, region: &str, key: &[u8]) -> Vec<Arc<Entry>> {
         let inner = self.inner.lock();
         let entries = inner.interests.get(region).map(Vec::as_slice).unwrap_or_default();
         let concerned = entries.iter().filter(|entry| match &entry.target {
             Target::Interest(interest) => interest.matcher.matches(key),
             Target::Cq(_) => false,
         });
-        concerned.map(|entry| Arc::clone(&entry.mailbox)).collect()
+        concerned.map(Arc::clone).collect()
     }
 
     /// The continuous queries that an event names, each with what it is to the query.
-    pub(crate) fn queries(&self, cqs: Cqs<'_>, change: &Change) -> Vec<(Arc<Mailbox>, Change)> {
+    pub(crate) fn queries(&self, cqs: Cqs<'_>, change: &Change) -> Vec<(Arc<Entry>, Change)> {
         if cqs.len() == 0 {
             return Vec::new();
         }
         let inner = self.inner.lock();
         let named = cqs.filter_map(|cq| {
             let entry = inner.cqs.get(std::str::from_utf8(cq.name).ok()?)?;
-            Some((Arc::clone(&entry.mailbox), change.for_query(cq.operation)))
+            Some((Arc::clone(entry), change.for_query(cq.operation)))
         });
         named.collect()
     }

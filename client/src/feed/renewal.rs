@@ -35,6 +35,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long after a failure that may pass the answer is tried again; it doubles, too. A server waits for a minute.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// How long after a login an invitation of a Druse node may be one that the login has answered already. It is answered
+/// with the credential at hand; if that will not do the node says so.
+const ECHO: Duration = Duration::from_millis(250);
+
 /// When to answer which invitation: those of one user on one server. Pure.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
@@ -46,8 +50,11 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// The server asks. How long to wait before answering; `None` if an answer is under way.
-    pub(crate) fn invited(&mut self) -> Option<Duration> {
-        self.again |= self.under_way;
+    ///
+    /// A Geode server asks again only when it has seen the answer, and then it means it. A Druse node may have asked
+    /// twice before it saw anything, and asks again later if it must.
+    pub(crate) fn invited(&mut self, by_druse: bool) -> Option<Duration> {
+        self.again |= self.under_way && !by_druse;
         if std::mem::replace(&mut self.under_way, true) {
             return None;
         }
@@ -100,7 +107,7 @@ impl Renewals {
 
 /// Answers an invitation, in a task that ends with the link.
 pub(crate) fn invite(core: &Arc<Core>, link: &Arc<Link>, user: &Arc<User>) {
-    let Some(pause) = link.renewals.with(user, Pace::invited) else { return };
+    let Some(pause) = link.renewals.with(user, |pace| pace.invited(link.is_druse())) else { return };
     let (core, link, user) = (Arc::clone(core), Arc::clone(link), Arc::clone(user));
     let tasks = core.feeds.tasks.clone();
     tasks.spawn(async move {
@@ -147,7 +154,8 @@ async fn renew(core: &Arc<Core>, link: &Link, user: &Arc<User>) -> Result<(), Er
     let Some(gate) = &user.gate else { return Ok(()) };
     let (server, known) = (link.server().to_string(), user.generation());
     let deadline: Micros = core.runtime.now() + core.config.operation_timeout;
-    let mut want = Want::NewerThan(link.last_shown(user));
+    let crossed = link.is_druse() && user.has_just_logged_in(link.server(), ECHO);
+    let mut want = if crossed { Want::Live } else { Want::NewerThan(link.last_shown(user)) };
     loop {
         let issued = gate.credential(want, &server, deadline).await.map_err(credential_error)?;
         match show(core, link, user, &issued).await {
@@ -217,8 +225,8 @@ mod tests {
     #[test]
     fn invitations_that_come_while_one_is_answered_cost_one_more_answer() {
         let mut pace = Pace::default();
-        assert_eq!(pace.invited(), Some(Duration::ZERO));
-        assert_eq!((pace.invited(), pace.invited()), (None, None));
+        assert_eq!(pace.invited(false), Some(Duration::ZERO));
+        assert_eq!((pace.invited(false), pace.invited(false)), (None, None));
         assert!(pace.answered().is_some());
         assert_eq!(pace.answered(), None);
     }
@@ -228,19 +236,26 @@ mod tests {
         let mut pace = Pace::default();
         let mut pauses = Vec::new();
         for _ in 0..9 {
-            pauses.push(pace.invited().unwrap().as_millis());
+            pauses.push(pace.invited(false).unwrap().as_millis());
             pace.answered();
         }
         assert_eq!(pauses, [0, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         pace.helped();
-        assert_eq!(pace.invited(), Some(Duration::ZERO));
+        assert_eq!(pace.invited(false), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_druse_node_that_asks_twice_means_one_login() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.invited(true), Some(Duration::ZERO));
+        assert_eq!((pace.invited(true), pace.answered()), (None, None));
     }
 
     #[test]
     fn after_a_failure_the_next_invitation_is_answered() {
         let mut pace = Pace::default();
-        pace.invited();
+        pace.invited(false);
         pace.failed();
-        assert_eq!(pace.invited(), Some(Duration::ZERO));
+        assert_eq!(pace.invited(false), Some(Duration::ZERO));
     }
 }

@@ -1,8 +1,14 @@
 //! Logins of feeds run out.
 
+use druse_protocol::message::feed::{FeedNotice, LaneNews};
+
 use super::*;
 use crate::error::Error;
-use crate::feed::Redundancy;
+use crate::feed::{Lost, Redundancy};
+
+fn push_news(server: &FakeServer, user: i64, news: LaneNews) {
+    server.push(&FeedMessage::Notice(FeedNotice { user, news }));
+}
 
 #[tokio::test(start_paused = true)]
 async fn an_invitation_costs_one_call_and_one_login_while_events_go_on() {
@@ -68,6 +74,53 @@ async fn a_credential_that_is_fresher_already_is_shown_and_none_is_fetched() {
     eventually("logged in again", || logins(&server).len() == 3).await;
     assert_eq!(logins(&server), ["t1", "t2", "t2"]);
     assert_eq!(provider.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn invitations_of_a_druse_node_that_cross_a_login_cost_no_call() {
+    let grid = FakeGrid::default();
+    let server = grid.server("a");
+    server.with(|state| state.is_druse = true);
+    let provider = Tokens::default();
+    let client = client(&grid, &[&server], FeedConfig::default(), &provider);
+    let mut stream = subscribed(&client).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    push_news(&server, 0, LaneNews::Held);
+    push_invitation(&server, 1);
+    push_invitation(&server, 2);
+    assert!(matches!(state(&mut stream).await, FeedState::Held));
+    eventually("logged in again", || logins(&server).len() == 2).await;
+    // Sent before the node had seen the login.
+    push_invitation(&server, 3);
+    push_news(&server, 0, LaneNews::Released);
+    assert!(matches!(state(&mut stream).await, FeedState::Released));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((provider.calls(), logins(&server)), (2, ["t1", "t2", "t2"].map(str::to_owned).to_vec()));
+    push_invitation(&server, 4);
+    eventually("logged in with another", || logins(&server).len() == 4).await;
+    assert_eq!(provider.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_druse_node_has_lost_is_fetched_again_and_told() {
+    let grid = FakeGrid::default();
+    let server = grid.server("a");
+    server.with(|state| state.is_druse = true);
+    let client = client(&grid, &[&server], FeedConfig::default(), &Tokens::default());
+    let mut stream = subscribed(&client).await;
+    server.with(|state| {
+        state.entries = vec![(serialized(&"k".to_owned()), serialized(&9_i64), 9)];
+    });
+    push_news(&server, 0, LaneNews::Lost { from: 5, to: 9 });
+    let lost = state(&mut stream).await;
+    assert!(
+        matches!(lost, FeedState::Resynchronised { lost: Lost::Range { first: 5, last: 9 } }),
+        "{lost:?}"
+    );
+    let entry = next(&mut stream).await;
+    assert!(matches!(entry, RegionEvent::Snapshot { value: Some(9), .. }), "{entry:?}");
+    push_news(&server, 0, LaneNews::Revoked);
+    assert!(matches!(state(&mut stream).await, FeedState::Revoked));
 }
 
 #[tokio::test(start_paused = true)]
