@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::acceptor::{Acceptor, Slot, Slots};
 use crate::config::Limits;
-use crate::connection::{Connection, End, Shared};
+use crate::connection::{Connection, End, Outcome, Shared};
 use crate::metrics::RefusalReason;
-use crate::seam::{CloseReason, ConnectionEngine};
+use crate::seam::{CloseReason, ConnectionEngine, HandedOver};
 use crate::tls::{HandshakeError, Tls};
 
 /// Most peers that are being told at a time that there is no place for them. Whoever comes on top is only closed.
@@ -117,15 +117,22 @@ impl<F: EngineFactory> Door<F> {
 
     async fn serve<S>(&self, stream: S, certificate: Option<Arc<[u8]>>, visit: Visit, deadline: Instant)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Visit { address, refused, slot } = visit;
         let peer = Peer { address: Some(address), certificate };
         let shared = Arc::clone(&self.shared);
         let Some(reason) = refused else {
-            let _open = Open::new(&self.shared, slot);
-            let end = Connection::new(stream, self.factory.open(peer), shared, deadline).run().await;
-            return self.record(address, &end);
+            let open = Open::new(Arc::clone(&shared), slot);
+            return match Connection::new(stream, self.factory.open(peer), shared, deadline).run().await {
+                Outcome::Ended(end) => {
+                    drop(open);
+                    self.record(address, &end);
+                }
+                Outcome::HandedOver(stream, adopt) => {
+                    adopt(HandedOver { stream: Box::new(stream), guard: Box::new(open) });
+                }
+            };
         };
         let engine = self.factory.refuse(peer, self.excuse(reason));
         // Rare: the task of an ordinary connection should not have room for it.
@@ -170,20 +177,20 @@ struct Visit {
 }
 
 /// Counts a connection while it is open, however it ends.
-struct Open<'a> {
-    shared: &'a Shared,
+struct Open {
+    shared: Arc<Shared>,
     slot: Option<Slot>,
 }
 
-impl<'a> Open<'a> {
-    fn new(shared: &'a Shared, slot: Slot) -> Self {
+impl Open {
+    fn new(shared: Arc<Shared>, slot: Slot) -> Self {
         shared.metrics.connections_accepted.inc();
         shared.metrics.connections_open.inc();
         Self { shared, slot: Some(slot) }
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         // Whoever sees that it is over may rely on the place being free.
         self.slot = None;

@@ -38,6 +38,13 @@ pub const fn text_error_type(request: MessageType) -> Option<MessageType> {
         M::ExecuteRegionFunction | M::ExecuteRegionFunctionSingleHop => M::ExecuteRegionFunctionError,
         M::RegisterInterest | M::RegisterInterestList => M::RegisterInterestDataError,
         M::UnregisterInterest | M::UnregisterInterestList => M::UnregisterInterestDataError,
+        M::ExecuteCq
+        | M::ExecuteCqWithInitialResults
+        | M::StopCq
+        | M::CloseCq
+        | M::GetCqStats
+        | M::MonitorCq
+        | M::GetDurableCqs => M::CqException,
         M::GetClientPrMetadata => M::GetClientPrMetadataError,
         M::GetClientPartitionAttributes => M::GetClientPartitionAttributesError,
         _ => return None,
