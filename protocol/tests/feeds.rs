@@ -6,22 +6,9 @@ mod support;
 use std::collections::BTreeMap;
 
 use druse_protocol::codec::{FrameLimits, Message, MessageType};
-use druse_protocol::handshake::FeedWelcome;
 use druse_protocol::message::feed::{CqOperation, EntryEvent, EntryOperation, EventValue, FeedMessage};
 use druse_protocol::message::value::ValueRef;
-use support::{Capture, Side};
-
-/// What the servers of a capture pushed, one entry a feed, without the handshake replies.
-fn feeds(capture: &Capture) -> Vec<Vec<u8>> {
-    let is_feed = |&connection: &u32| matches!(capture.of(connection).next().unwrap().bytes[0], 101 | 102);
-    let pushed = |connection: u32| {
-        let turns = capture.of(connection).filter(|turn| turn.from == Side::Server);
-        let bytes = turns.flat_map(|turn| turn.bytes.iter().copied()).collect::<Vec<u8>>();
-        let (_, size) = FeedWelcome::decode(&bytes).unwrap().expect("a handshake reply");
-        bytes[size..].to_vec()
-    };
-    capture.connections().into_iter().filter(is_feed).map(pushed).collect()
-}
+use support::Capture;
 
 /// Lends every message of a feed.
 fn for_each(bytes: &[u8], mut look: impl FnMut(&Message<'_>, &[u8])) {
@@ -38,7 +25,7 @@ fn for_each(bytes: &[u8], mut look: impl FnMut(&Message<'_>, &[u8])) {
 fn every_captured_message_of_a_feed_is_written_again() {
     let mut seen = BTreeMap::<MessageType, usize>::new();
     for capture in Capture::all() {
-        for feed in feeds(&capture) {
+        for feed in capture.feeds() {
             for_each(&feed, |message, bytes| {
                 let mut again = Vec::new();
                 FeedMessage::decode(message).unwrap().encode(&mut again);
@@ -63,7 +50,7 @@ fn every_captured_message_of_a_feed_is_written_again() {
 #[test]
 fn ids_rise_on_every_lane_of_a_feed_but_for_what_is_sent_again() {
     for capture in Capture::all().iter().filter(|capture| !capture.name.starts_with("durable")) {
-        for feed in feeds(capture) {
+        for feed in capture.feeds() {
             let mut last = BTreeMap::new();
             for_each(&feed, |message, _| {
                 let Some(id) = FeedMessage::decode(message).unwrap().id() else { return };
@@ -77,7 +64,7 @@ fn ids_rise_on_every_lane_of_a_feed_but_for_what_is_sent_again() {
 /// The events of one feed's entries, each given to `look` with its place.
 fn entries(name: &str, mut look: impl FnMut(usize, EntryEvent<'_>)) {
     let mut place = 0;
-    for feed in feeds(&Capture::read(name)) {
+    for feed in Capture::read(name).feeds() {
         for_each(&feed, |message, _| {
             if let FeedMessage::Entry(event) = FeedMessage::decode(message).unwrap() {
                 look(place, event);

@@ -10,7 +10,7 @@ use super::cqs::{self, CqEvent, Cqs, boolean};
 use super::event_id::FeedEventId;
 use crate::DecodeError;
 use crate::codec::writer::Buffer;
-use crate::codec::{Message, MessageType, MessageWriter};
+use crate::codec::{Message, MessageType, MessageWriter, Part, PartKind};
 use crate::message::key::KeyRef;
 use crate::message::parts::PartReader;
 use crate::message::region;
@@ -117,7 +117,74 @@ impl<'a> EntryEvent<'a> {
     }
 }
 
+impl<'c, C> EntryEvent<'_, C>
+where
+    C: Clone + IntoIterator<Item = CqEvent<'c>, IntoIter: ExactSizeIterator>,
+{
+    /// Writes the message. It is the same for every client that gets it by interest alone, so that one frame, with `cqs`
+    /// empty, serves them all.
+    pub fn encode(&self, out: &mut impl Buffer) {
+        let mut writer = self.begin(out);
+        if let Some(value) = self.value_sent() {
+            value.write(&mut writer);
+        }
+        self.end(writer);
+    }
+
+    /// Writes the message without the bytes of its value, which are those of [`EventValue::wire_bytes`], and says where in
+    /// `out` they belong; `None` if it has no value. A large value that goes to many clients, each with CQs of its own, is
+    /// sent from where it is, between the two pieces.
+    pub fn encode_apart(&self, out: &mut impl Buffer) -> Option<usize> {
+        let mut writer = self.begin(out);
+        let place = self.value_sent().map(|value| value.write_apart(&mut writer));
+        self.end(writer);
+        place
+    }
+
+    fn value_sent(&self) -> Option<EventValue<'_>> {
+        self.value.filter(|_| self.operation.brings_value())
+    }
+
+    fn kind(&self) -> MessageType {
+        match self.value {
+            None if self.operation.brings_value() => MessageType::LocalInvalidate,
+            _ => self.operation.kind(),
+        }
+    }
+
+    /// Writes what stands in front of the value.
+    fn begin<'b, B: Buffer>(&self, out: &'b mut B) -> MessageWriter<'b, B> {
+        let mut writer = MessageWriter::begin(out, self.kind(), super::TX_ID, 0);
+        writer.text(self.region.as_bytes());
+        writer.part(self.key.to_part());
+        writer
+    }
+
+    /// Writes what stands behind it.
+    fn end<B: Buffer>(&self, mut writer: MessageWriter<'_, B>) {
+        writer.part(self.callback.to_part());
+        match &self.tag {
+            Some(tag) => tag.write(&mut writer),
+            None => writer.null(),
+        }
+        writer.object(boolean(self.interest));
+        cqs::write(&mut writer, self.cqs.clone(), |writer| {
+            if self.kind() == MessageType::LocalInvalidate {
+                writer.i32(self.operation.kind().to_wire());
+            }
+        });
+        writer.object_with(|out| self.id.encode_object(out));
+        writer.finish(None);
+    }
+}
+
 impl<'a> EventValue<'a> {
+    /// The bytes that stand in the message.
+    #[must_use]
+    pub const fn wire_bytes(self) -> &'a [u8] {
+        self.to_part().bytes
+    }
+
     fn read(parts: &mut PartReader<'a>) -> Result<Self, DecodeError> {
         let is_delta = parts.boolean("no word on the delta")?;
         let part = parts.part("no value")?;
@@ -126,11 +193,21 @@ impl<'a> EventValue<'a> {
 
     fn write<B: Buffer>(self, writer: &mut MessageWriter<'_, B>) {
         writer.object(boolean(matches!(self, Self::Delta(_))));
+        writer.part(self.to_part());
+    }
+
+    /// As [`Self::write`], without the bytes; says where they belong.
+    fn write_apart<B: Buffer>(self, writer: &mut MessageWriter<'_, B>) -> usize {
+        writer.object(boolean(matches!(self, Self::Delta(_))));
+        writer.part_apart(self.to_part())
+    }
+
+    const fn to_part(self) -> Part<'a> {
         match self {
-            Self::Delta(bytes) => writer.bytes(bytes),
+            Self::Delta(bytes) => ValueRef::Bytes(bytes).to_part(),
             // Java looks into a create's value for the serialized null and falls over an empty part.
-            Self::Whole(ValueRef::Null) => writer.object(NULL_OBJECT),
-            Self::Whole(value) => writer.part(value.to_part()),
+            Self::Whole(ValueRef::Null) => Part { kind: PartKind::Object, bytes: NULL_OBJECT },
+            Self::Whole(value) => value.to_part(),
         }
     }
 }
@@ -143,40 +220,6 @@ fn base_operation(parts: &mut PartReader<'_>) -> Result<EntryOperation, DecodeEr
             Err(DecodeError::Invalid { field: "base operation", value: i64::from(number) })
         }
         Some(operation) => Ok(operation),
-    }
-}
-
-impl<'c, C> EntryEvent<'_, C>
-where
-    C: Clone + IntoIterator<Item = CqEvent<'c>, IntoIter: ExactSizeIterator>,
-{
-    /// Writes the message. It is the same for every client that gets it by interest alone, so that one frame, with `cqs`
-    /// empty, serves them all.
-    pub fn encode(&self, out: &mut impl Buffer) {
-        let value = self.value.filter(|_| self.operation.brings_value());
-        let kind = match value {
-            None if self.operation.brings_value() => MessageType::LocalInvalidate,
-            _ => self.operation.kind(),
-        };
-        let mut writer = MessageWriter::begin(out, kind, super::TX_ID, 0);
-        writer.text(self.region.as_bytes());
-        writer.part(self.key.to_part());
-        if let Some(value) = value {
-            value.write(&mut writer);
-        }
-        writer.part(self.callback.to_part());
-        match &self.tag {
-            Some(tag) => tag.write(&mut writer),
-            None => writer.null(),
-        }
-        writer.object(boolean(self.interest));
-        cqs::write(&mut writer, self.cqs.clone(), |writer| {
-            if kind == MessageType::LocalInvalidate {
-                writer.i32(self.operation.kind().to_wire());
-            }
-        });
-        writer.object_with(|out| self.id.encode_object(out));
-        writer.finish(None);
     }
 }
 
@@ -285,6 +328,12 @@ mod tests {
                 operation, region: &region, key: key.get(), value, callback: callback.get(), tag, interest,
                 cqs: cqs.iter().copied(), id,
             };
+            let (mut whole, mut pieces) = (Vec::new(), vec![7]);
+            event.encode(&mut whole);
+            if let Some(place) = event.encode_apart(&mut pieces) {
+                pieces.splice(place..place, event.value.unwrap().wire_bytes().iter().copied());
+            }
+            prop_assert_eq!(&pieces[1..], &whole);
             check_feed!(EntryEvent, event, |found| {
                 assert_eq!(found.cqs.clone().collect::<Vec<_>>(), cqs.clone());
                 let EntryEvent { operation, region, key, value, callback, tag, interest, id, .. } = event.clone();
