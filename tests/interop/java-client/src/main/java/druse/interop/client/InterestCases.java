@@ -237,6 +237,13 @@ final class InterestCases {
         same(List.of(known + " k1=new", "create another=new"), heard.texts());
       });
     }
+    listening("bytes stand already", (listening, region, heard) -> {
+      peer.put(REGION, "bytes", new byte[] {1, 2, 3});
+      peer.put(REGION, "none", new byte[0]);
+      region.registerInterestForAllKeys(VALUES);
+      Check.identical(caching ? new byte[] {1, 2, 3} : null, Heard.cached(region).get("bytes"));
+      Check.identical(caching ? new byte[0] : null, Heard.cached(region).get("none"));
+    });
     listening("a list and an expression bring only what they name", (listening, region, heard) -> {
       fill(350);
       region.registerInterest(List.of("k1", "k2", "missing"), VALUES);
