@@ -4,6 +4,7 @@ mod completions;
 mod config_file;
 mod demo;
 mod failure;
+mod feed_settings;
 mod logging;
 mod region;
 mod serve;
