@@ -24,7 +24,7 @@ fn for_each(bytes: &[u8], mut look: impl FnMut(&Message<'_>, &[u8])) {
 #[test]
 fn every_captured_message_of_a_feed_is_written_again() {
     let mut seen = BTreeMap::<MessageType, usize>::new();
-    for capture in Capture::all() {
+    for capture in Capture::with_subscriptions() {
         for feed in capture.feeds() {
             for_each(&feed, |message, bytes| {
                 let mut again = Vec::new();
@@ -34,17 +34,25 @@ fn every_captured_message_of_a_feed_is_written_again() {
             });
         }
     }
-    for kind in [
-        MessageType::LocalCreate,
-        MessageType::LocalUpdate,
-        MessageType::LocalInvalidate,
-        MessageType::LocalDestroy,
-        MessageType::ClientMarker,
-        MessageType::ClientReAuthenticate,
+    for (kind, count) in [
+        (MessageType::LocalCreate, 17),
+        (MessageType::LocalUpdate, 11),
+        (MessageType::LocalInvalidate, 7),
+        (MessageType::LocalDestroy, 6),
+        (MessageType::LocalDestroyRegion, 1),
+        (MessageType::ClearRegion, 1),
+        (MessageType::InvalidateRegion, 1),
+        (MessageType::ClientMarker, 10),
+        (MessageType::ClientReAuthenticate, 1),
+        (MessageType::ClientRegisterInterest, 2),
+        (MessageType::ClientUnregisterInterest, 1),
+        (MessageType::RegisterInstantiators, 1),
+        (MessageType::RegisterDataSerializers, 1),
+        (MessageType::TombstoneOperation, 4),
     ] {
-        assert!(seen.contains_key(&kind), "no {kind:?}: {seen:?}");
+        assert_eq!(seen.remove(&kind), Some(count), "{kind:?}");
     }
-    assert_eq!(seen.values().sum::<usize>(), 29, "{seen:?}");
+    assert!(seen.is_empty(), "{seen:?}");
 }
 
 #[test]
@@ -85,6 +93,47 @@ fn two_users_queries_come_in_one_block() {
     });
     let create = |name: &[u8]| (name.to_vec(), CqOperation::Create);
     assert_eq!(blocks, [[create(b"c1"), create(b"c2")]]);
+}
+
+/// What each query of `subscriptions` was told, in order: the query, what happened to the region, what to the results.
+fn told(cq: &str) -> Vec<(EntryOperation, CqOperation)> {
+    let mut told = Vec::new();
+    entries("subscriptions-1.15.1", |_, event| {
+        let ours = event.cqs.filter(|candidate| candidate.name == cq.as_bytes());
+        told.extend(ours.map(|candidate| (event.operation, candidate.operation)));
+    });
+    told
+}
+
+#[test]
+fn what_an_event_is_to_a_query_may_differ_from_what_it_is_to_the_region() {
+    use {CqOperation as Q, EntryOperation as E};
+    // Of the values that are "in".
+    let coming_and_going = [(E::Create, Q::Create), (E::Update, Q::Destroy), (E::Create, Q::Create)];
+    assert_eq!(told("some"), coming_and_going);
+    // Of the values that are not "out", in a region whose client wants no values: the base operation is told all the same.
+    let without_values = [
+        (E::Update, Q::Update),
+        (E::Create, Q::Create),
+        (E::Update, Q::Destroy),
+        (E::Invalidate, Q::Destroy),
+    ];
+    assert_eq!(told("inv"), without_values);
+}
+
+#[test]
+fn values_of_every_form() {
+    let (mut deltas, mut nulls, mut empty) = (0, 0, 0);
+    entries("subscriptions-1.15.1", |_, event| match event.value {
+        Some(EventValue::Delta(bytes)) => {
+            assert_eq!((event.operation, bytes), (EntryOperation::Update, &[0, 0, 0, 5][..]));
+            deltas += 1;
+        }
+        Some(EventValue::Whole(ValueRef::Null)) => nulls += 1,
+        Some(EventValue::Whole(ValueRef::Bytes([]))) => empty += 1,
+        _ => {}
+    });
+    assert_eq!((deltas, nulls, empty), (1, 1, 1));
 }
 
 #[test]

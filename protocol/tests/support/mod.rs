@@ -57,6 +57,11 @@ impl Capture {
         scenarios.iter().flat_map(of).collect()
     }
 
+    /// The twelve, and the one that subscribes to everything in every way.
+    pub fn with_subscriptions() -> Vec<Self> {
+        Self::all().into_iter().chain([Self::read("subscriptions-1.15.1")]).collect()
+    }
+
     /// The numbers of the connections, in order of their first byte.
     pub fn connections(&self) -> Vec<u32> {
         let mut seen = Vec::new();
