@@ -35,14 +35,14 @@ fn every_captured_message_of_a_feed_is_written_again() {
         }
     }
     for (kind, count) in [
-        (MessageType::LocalCreate, 17),
-        (MessageType::LocalUpdate, 11),
+        (MessageType::LocalCreate, 18),
+        (MessageType::LocalUpdate, 14),
         (MessageType::LocalInvalidate, 7),
         (MessageType::LocalDestroy, 6),
         (MessageType::LocalDestroyRegion, 1),
         (MessageType::ClearRegion, 1),
         (MessageType::InvalidateRegion, 1),
-        (MessageType::ClientMarker, 10),
+        (MessageType::ClientMarker, 12),
         (MessageType::ClientReAuthenticate, 1),
         (MessageType::ClientRegisterInterest, 2),
         (MessageType::ClientUnregisterInterest, 1),

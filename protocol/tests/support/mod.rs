@@ -57,9 +57,10 @@ impl Capture {
         scenarios.iter().flat_map(of).collect()
     }
 
-    /// The twelve, and the one that subscribes to everything in every way.
+    /// The twelve, and those that subscribe in every way and with a server to spare.
     pub fn with_subscriptions() -> Vec<Self> {
-        Self::all().into_iter().chain([Self::read("subscriptions-1.15.1")]).collect()
+        let more = ["subscriptions-1.15.1", "redundancy-1.15.1"].map(Self::read);
+        Self::all().into_iter().chain(more).collect()
     }
 
     /// The numbers of the connections, in order of their first byte.
