@@ -66,6 +66,7 @@ impl NodeCore {
             regions: Arc::clone(&regions),
             security: security.clone(),
             metrics: Arc::clone(&metrics),
+            pdx: Arc::clone(&pdx),
             policies,
             // It was made by this node.
             member: Member::decode(&member).map(|member| member.essential()).unwrap_or_default(),

@@ -21,7 +21,7 @@ pub mod engine;
 pub mod measure;
 pub mod metrics;
 pub mod pdx;
-mod query;
+pub mod query;
 pub mod region;
 
 pub use druse_protocol::{auth, time};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use druse_protocol::DecodeError;
-use druse_protocol::auth::{AuthError, Operation};
+use druse_protocol::auth::{AuthError, BoxFuture, Operation};
 use druse_protocol::codec::Message;
 use druse_protocol::message::acknowledgement::Acknowledgement;
 use druse_protocol::message::interest::{
@@ -162,8 +162,18 @@ enum Stage {
     Told(Vec<Record>),
 }
 
+/// The entries of one chunk.
+pub(super) enum Page {
+    Records {
+        records: Vec<Record>,
+        last: bool,
+    },
+    /// The next one can be told only after this.
+    Wait(BoxFuture<'static, ()>),
+}
+
 /// What a walk comes upon.
-pub(super) enum Found {
+enum Found {
     Entry(Record),
     /// What comes next can be told when the shard has come to that place of the log.
     NotBefore(Arc<Snapshot>, u64),
@@ -175,8 +185,29 @@ impl Walk {
         Self { region, snapshots, stage: Stage::Begin, ahead: None }
     }
 
-    /// The next entry.
-    pub(super) fn next(&mut self) -> Found {
+    /// The next entries that the user may read, `most` of them.
+    pub(super) fn page(&mut self, exchange: &mut Exchange<'_>, most: usize) -> Result<Page, Failure> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut bytes = 0;
+        while records.len() < most && bytes < SHARE_BYTES {
+            match self.next() {
+                Found::Entry(record) => {
+                    if may_read(exchange, &self.region, &record)? {
+                        bytes += record.payload_len();
+                        records.push(record);
+                    }
+                }
+                Found::NotBefore(snapshot, place) if records.is_empty() => {
+                    return Ok(Page::Wait(Box::pin(snapshot.reaches(place))));
+                }
+                Found::NotBefore(..) => break,
+                Found::Nothing => return Ok(Page::Records { records, last: true }),
+            }
+        }
+        Ok(Page::Records { records, last: false })
+    }
+
+    fn next(&mut self) -> Found {
         while let Some(snapshot) = self.snapshots.front().cloned() {
             let found = match &mut self.stage {
                 Stage::Begin => {
@@ -243,29 +274,13 @@ impl LongReply for Entries {
     }
 
     fn chunk(&mut self, exchange: &mut Exchange<'_>) -> Result<Progress, Failure> {
-        let mut records: Vec<Record> = Vec::new();
-        let mut bytes = 0;
-        let mut last = false;
-        while records.len() < InterestReply::PER_CHUNK && bytes < SHARE_BYTES {
-            match self.walk.next() {
-                Found::Entry(record) => {
-                    if may_read(exchange, &self.walk.region, &record)? {
-                        bytes += record.payload_len();
-                        records.push(record);
-                    }
-                }
-                Found::NotBefore(snapshot, place) if records.is_empty() => {
-                    return Ok(Progress::Wait(Box::pin(snapshot.reaches(place))));
-                }
-                Found::NotBefore(..) => break,
-                Found::Nothing => {
-                    last = true;
-                    break;
-                }
+        match self.walk.page(exchange, InterestReply::PER_CHUNK)? {
+            Page::Wait(future) => Ok(Progress::Wait(future)),
+            Page::Records { records, last } => {
+                self.write(exchange, &records, last);
+                Ok(if last { Progress::Last } else { Progress::More })
             }
         }
-        self.write(exchange, &records, last);
-        Ok(if last { Progress::Last } else { Progress::More })
     }
 }
 
@@ -286,11 +301,7 @@ impl Entries {
 }
 
 /// Geode asks for the region alone, and hands out keys that may not be read; here they are left out.
-pub(super) fn may_read(
-    exchange: &mut Exchange<'_>,
-    region: &Region,
-    record: &Record,
-) -> Result<bool, Failure> {
+fn may_read(exchange: &mut Exchange<'_>, region: &Region, record: &Record) -> Result<bool, Failure> {
     let key = KeyRef::from_canonical(record.key());
     match exchange.allow(region.path(), Some(region), Operation::Read, Some(key)) {
         Ok(()) => Ok(true),

@@ -5,6 +5,7 @@ mod bulk;
 mod clear;
 mod contains;
 pub(crate) mod convert;
+mod cq;
 mod destroy;
 mod feed;
 mod get;
@@ -72,6 +73,10 @@ pub(crate) fn run(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Result<
         M::RegisterInterestList => interest::register_list(exchange, message),
         M::UnregisterInterest => interest::unregister(exchange, message),
         M::UnregisterInterestList => interest::unregister_list(exchange, message),
+        M::ExecuteCq | M::ExecuteCqWithInitialResults => cq::execute(exchange, message),
+        M::StopCq | M::CloseCq | M::GetCqStats => cq::end(exchange, message),
+        M::GetDurableCqs => Ok(cq::durable(exchange)),
+        M::MonitorCq => cq::monitor(message),
         M::MakePrimary => Ok(feed::make_primary(exchange, message)),
         M::ClientReady => Ok(feed::client_ready(exchange)),
         M::PeriodicAck => feed::acknowledge(exchange, message),

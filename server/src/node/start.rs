@@ -74,9 +74,9 @@ pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
     core.feeds.start(&shared.shutdown);
     let stop = CancellationToken::new();
     let upkeep = tokio::spawn(upkeep::run(Arc::clone(&core), clock, stop.clone()));
-    ports.open(Sessions(Arc::clone(&core)), Arc::clone(&shared));
+    let door = ports.open(Sessions(Arc::clone(&core)), Arc::clone(&shared));
     tracing::info!(clients = %addresses.clients, locator = ?addresses.locator, probes = ?addresses.probes, "node started");
-    Ok(Node { addresses, core, shared, upkeep: Some(upkeep), stop })
+    Ok(Node { addresses, core, shared, door, upkeep: Some(upkeep), stop })
 }
 
 fn random(seed: Option<[u8; 32]>) -> Result<StdRng, StartError> {

@@ -14,6 +14,7 @@ use druse_protocol::version::VersionOrdinal;
 
 use crate::metrics::OperationResult;
 use crate::pdx::PdxError;
+use crate::query::QueryError;
 use crate::region::RegionError;
 use crate::subscription::interest::InterestError;
 use crate::subscription::notifier::Ending;
@@ -77,7 +78,8 @@ impl Failure {
             Self::Malformed(error) => Some(format!("malformed {}: {error}", request.geode_name()).into()),
             Self::NotFound(text) => Some(text.into()),
             Self::Region(error @ RegionError::NullValue) => Some(error.to_string().into()),
-            Self::Feed(error @ FeedFailure::Interest(_)) => Some(error.to_string().into()),
+            Self::Feed(FeedFailure::Ending(_)) => None,
+            Self::Feed(error) => Some(error.to_string().into()),
             _ => None,
         }
     }
@@ -123,6 +125,15 @@ pub(crate) enum FeedFailure {
     /// What it wants to be told of cannot be told.
     #[error(transparent)]
     Interest(#[from] InterestError),
+    /// A query is no text.
+    #[error("the query is no text")]
+    BadText,
+    /// A query is none that this node runs.
+    #[error("{0}")]
+    Query(#[from] QueryError),
+    /// What no client of today asks for.
+    #[error("monitoring of continuous queries is not supported")]
+    Monitor,
     /// There are no feeds any more.
     #[error(transparent)]
     Ending(#[from] Ending),

@@ -14,6 +14,7 @@ use druse_protocol::message::feed::CqOperation;
 use super::FeedId;
 use super::shared::SharedChange;
 use crate::engine::{ChangeKind, Record, RegionId};
+use crate::pdx::PdxRegistry;
 use crate::query::{CqIndex, CqPredicate, CqTransition};
 
 /// A client's query.
@@ -42,7 +43,7 @@ pub(super) struct QuerySubscriber {
 /// The queries of all feeds of a shard over one region.
 #[derive(Default)]
 pub(super) struct QueryIndex {
-    predicates: CqIndex<u64>,
+    predicates: CqIndex,
     queries: HashMap<u64, Query>,
     by_text: HashMap<Arc<str>, u64>,
     next: u64,
@@ -86,7 +87,7 @@ impl QueryIndex {
         self.queries.retain(|id, query| {
             let stays = !query.subscribers.is_empty();
             if !stays {
-                predicates.remove(id);
+                predicates.remove(*id);
                 by_text.remove(&query.text);
             }
             stays
@@ -97,6 +98,7 @@ impl QueryIndex {
     pub(super) fn matching(
         &self,
         shared: &SharedChange,
+        pdx: &PdxRegistry,
         mut each: impl FnMut(&QuerySubscriber, CqOperation),
     ) {
         if self.queries.is_empty() {
@@ -109,7 +111,7 @@ impl QueryIndex {
         let old = shared.old().and_then(|old| old.value());
         let new = shared.change.record.value();
         let mut found = Vec::new();
-        self.predicates.matching(shared.key(), old, new, &mut found);
+        self.predicates.matching(shared.key(), old, new, pdx, &mut found);
         for (id, transition) in found {
             let operation = operation(transition);
             let subscribers = self.queries.get(&id).into_iter().flat_map(|query| &query.subscribers);
@@ -131,17 +133,20 @@ const fn operation(transition: CqTransition) -> CqOperation {
 }
 
 /// Which changes concern a query: what its initial results must be undone by.
-pub(super) struct CqTarget(pub(super) Arc<CqPredicate>);
+pub(super) struct CqTarget {
+    pub(super) predicate: Arc<CqPredicate>,
+    pub(super) pdx: Arc<PdxRegistry>,
+}
 
 impl CqTarget {
     pub(super) fn concerns(&self, shared: &SharedChange) -> bool {
-        let matches = |value| self.0.matches(shared.key(), value);
+        let matches = |value| self.predicate.matches(shared.key(), value, &*self.pdx);
         shared.old().and_then(|old| old.value()).is_some_and(matches)
             || shared.change.record.value().is_some_and(matches)
     }
 
     pub(super) fn is_about(&self, record: &Record) -> bool {
-        record.value().is_some_and(|value| self.0.matches(record.key(), value))
+        record.value().is_some_and(|value| self.predicate.matches(record.key(), value, &*self.pdx))
     }
 }
 

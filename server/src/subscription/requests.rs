@@ -129,11 +129,12 @@ impl Shard {
                 last
             }
         };
+        let pdx = Arc::clone(&self.context.pdx);
         let snapshot = self.with_feed(id, now, |feed, turn| {
             feed.tell_lost_query(&request.name, request.region.path(), turn);
             let lane = feed.cq(&request.name).map_or(0, |cq| cq.lane);
             initial.then(|| {
-                let target = CqTarget(Arc::clone(&request.predicate));
+                let target = CqTarget { predicate: Arc::clone(&request.predicate), pdx: Arc::clone(&pdx) };
                 let snapshot = Snapshot::of_query(request.region.id(), target, line, passed);
                 feed.watch_for(&snapshot, lane, |pending| {
                     pending.cqs.iter().any(|hit| hit.name == request.name)

@@ -26,6 +26,7 @@ use super::shared::SharedChange;
 use super::stamp::Stamp;
 use crate::engine::{Change, ChangeKind, Cursor, CursorRead, RegionId};
 use crate::metrics::Metrics;
+use crate::pdx::PdxRegistry;
 use crate::region::{Region, RegionRegistry};
 use crate::security::Security;
 
@@ -40,6 +41,7 @@ pub(crate) struct ShardContext {
     pub(crate) regions: Arc<RegionRegistry>,
     pub(crate) security: Option<Arc<Security>>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pdx: Arc<PdxRegistry>,
     pub(crate) policies: FeedPolicies,
     /// The node's member bytes, as event ids have them.
     pub(crate) member: Vec<u8>,
@@ -180,7 +182,7 @@ impl Shard {
         } else {
             entry.interest.of_key(shared.key(), text, interested);
         }
-        entry.queries.matching(&shared, |it, operation| {
+        entry.queries.matching(&shared, &context.pdx, |it, operation| {
             let hit = CqHit { name: Arc::clone(&it.name), operation };
             offer(it.feed, it.lane, it.after, None, Some(hit));
         });
