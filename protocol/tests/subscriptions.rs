@@ -227,20 +227,20 @@ fn every_captured_subscription_is_written_again() {
         }
     }
     for (kind, counts) in [
-        (MessageType::RegisterInterest, (12, 4)),
-        (MessageType::RegisterInterestList, (3, 3)),
-        (MessageType::UnregisterInterest, (21, 0)),
-        (MessageType::UnregisterInterestList, (1, 0)),
-        (MessageType::ExecuteCq, (10, 0)),
-        (MessageType::ExecuteCqWithInitialResults, (1, 3)),
-        (MessageType::StopCq, (3, 0)),
-        (MessageType::CloseCq, (11, 0)),
-        (MessageType::GetDurableCqs, (1, 0)),
+        (MessageType::RegisterInterest, (15, 6)),
+        (MessageType::RegisterInterestList, (4, 5)),
+        (MessageType::UnregisterInterest, (30, 0)),
+        (MessageType::UnregisterInterestList, (2, 0)),
+        (MessageType::ExecuteCq, (13, 0)),
+        (MessageType::ExecuteCqWithInitialResults, (2, 4)),
+        (MessageType::StopCq, (4, 0)),
+        (MessageType::CloseCq, (15, 0)),
+        (MessageType::GetDurableCqs, (2, 0)),
         (MessageType::MakePrimary, (1, 0)),
-        (MessageType::PeriodicAck, (27, 0)),
+        (MessageType::PeriodicAck, (34, 0)),
         (MessageType::RequestEventValue, (1, 0)),
-        (MessageType::Query, (10, 2)),
-        (MessageType::QueryWithParameters, (1, 0)),
+        (MessageType::Query, (20, 4)),
+        (MessageType::QueryWithParameters, (2, 0)),
     ] {
         assert_eq!(seen.remove(&kind), Some(counts), "{kind:?}");
     }
@@ -271,8 +271,8 @@ fn what_the_captured_client_wanted() {
 }
 
 /// Every query of `subscriptions` that was answered: its text, the collection, what a row is, and how many there were.
-fn answered_queries() -> Vec<(String, String, String, usize)> {
-    let capture = Capture::read("subscriptions-1.15.1");
+fn answered_queries(version: &str) -> Vec<(String, String, String, usize)> {
+    let capture = Capture::read(&format!("subscriptions-{version}"));
     let answered = |exchange: &Exchange| {
         let request = message(&exchange.request);
         let text = match request.kind()? {
@@ -297,7 +297,8 @@ fn answered_queries() -> Vec<(String, String, String, usize)> {
 #[test]
 fn what_the_captured_queries_gave() {
     const INTERNAL: &str = "org.apache.geode.cache.query.internal.";
-    let found = answered_queries();
+    let found = answered_queries("1.15.1");
+    assert_eq!(answered_queries("1.14.4"), found, "old clients are told the same");
     let found: Vec<_> = found
         .iter()
         .map(|(text, collection, element, rows)| {

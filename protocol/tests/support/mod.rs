@@ -59,7 +59,7 @@ impl Capture {
 
     /// The twelve, and those that subscribe in every way and with a server to spare.
     pub fn with_subscriptions() -> Vec<Self> {
-        let more = ["subscriptions-1.15.1", "redundancy-1.15.1"].map(Self::read);
+        let more = ["subscriptions-1.14.4", "subscriptions-1.15.1", "redundancy-1.15.1"].map(Self::read);
         Self::all().into_iter().chain(more).collect()
     }
 
