@@ -60,12 +60,23 @@ impl Link {
         self.queue().close();
     }
 
-    /// The newest credential of `user` that the feed is known to have been given. A Geode server keeps the feed's own
-    /// login apart from those of operations; elsewhere the last login of any kind counts.
+    /// Whether the feed has a login apart from those of operations, as a client with one user has on a Geode server.
+    /// Elsewhere the last login of any kind counts.
+    pub(crate) fn has_its_own_login(&self) -> bool {
+        !self.is_druse && self.own_login() != Generation::NONE
+    }
+
+    /// The newest credential of `user` that the feed is known to have been given.
     pub(crate) fn last_shown(&self, user: &User) -> Generation {
-        let own = Generation(self.shown.load(Ordering::SeqCst));
+        if self.has_its_own_login() {
+            return self.own_login();
+        }
         let ticket = user.ticket_on(self.server()).map_or(Generation::NONE, |ticket| ticket.generation);
-        if own == Generation::NONE || self.is_druse { own.max(ticket) } else { own }
+        self.own_login().max(ticket)
+    }
+
+    fn own_login(&self) -> Generation {
+        Generation(self.shown.load(Ordering::SeqCst))
     }
 
     /// The feed was opened with this credential.
