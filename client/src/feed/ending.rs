@@ -57,6 +57,7 @@ impl Core {
         entry.set_live(false);
         let mut outcome = Ok(());
         for link in self.feeds.links() {
+            link.forget(entry);
             let stopped =
                 self.execute_on(&entry.user, &link.endpoint, link.queue(), &operation, deadline).await;
             outcome = stopped.map(drop);
