@@ -60,6 +60,9 @@ pub(crate) struct LimitsSection {
     pub(crate) message_bytes: Option<usize>,
     pub(crate) in_flight_bytes: Option<usize>,
     pub(crate) drain_seconds: Option<f64>,
+    pub(crate) query_rows: Option<usize>,
+    pub(crate) query_bytes: Option<usize>,
+    pub(crate) query_seconds: Option<f64>,
 }
 
 impl ConfigFile {
@@ -102,6 +105,7 @@ mod tests {
             [limits]
             connections = 100
             idle-seconds = 60
+            query-rows = 5000
             "#,
         )
         .unwrap();
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(file.regions, ["orders", "customers"]);
         assert_eq!(file.security.manager, Some(SecurityKind::Token));
         assert_eq!(file.limits.idle_seconds, Some(60.0));
+        assert_eq!(file.limits.query_rows, Some(5000));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use druse_protocol::auth::SecurityManager;
 use druse_protocol::time::{Clock, SystemClock};
 use druse_server::Node;
 use druse_server::config::{Limits, ServerConfig, TlsConfig};
+use druse_server::query::QueryBounds;
 use druse_server::security::{PrincipalChange, SecurityPolicies};
 use serde::Deserialize;
 use tokio::runtime::Builder;
@@ -365,6 +366,11 @@ impl ServeArgs {
             message_bytes: self.max_message_bytes.or(section.message_bytes).unwrap_or(defaults.message_bytes),
             in_flight_bytes: section.in_flight_bytes.unwrap_or(defaults.in_flight_bytes),
             drain_time: time("drain-seconds", section.drain_seconds, defaults.drain_time)?,
+            queries: QueryBounds {
+                rows: section.query_rows.unwrap_or(defaults.queries.rows),
+                bytes: section.query_bytes.unwrap_or(defaults.queries.bytes),
+                time: time("query-seconds", section.query_seconds, defaults.queries.time)?,
+            },
             ..defaults
         })
     }

@@ -65,6 +65,7 @@ pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
     let core = Arc::new(NodeCore::new(NodeParts {
         member: member(&config, addresses.clients, &mut random),
         frames: shared.frames,
+        queries: shared.limits.queries,
         regions,
         pdx,
         security,

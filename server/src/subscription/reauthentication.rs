@@ -76,6 +76,9 @@ impl Feed {
         }
         lane.wait.since = Some(turn.now);
         turn.metrics.feeds.lanes_held.inc();
+        if at == 0 {
+            self.renewal.at = None;
+        }
         self.tell(at, LaneNews::Held);
         if self.client.has_several_users && !self.client.takes_notices {
             self.tell_queries_of_end(at, turn);
@@ -94,6 +97,9 @@ impl Feed {
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
         lane.wait.next_ask = None;
+        if at == 0 {
+            self.renewal.at = None;
+        }
         if !self.client.has_several_users {
             self.cut = true;
         }

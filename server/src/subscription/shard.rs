@@ -305,6 +305,8 @@ impl Shard {
         let Some(mut feed) = self.feeds.remove(&id) else { return };
         self.by_key.remove(&feed.key);
         self.arm(id, None);
+        let registrations = i64::try_from(feed.interest.len() + feed.cqs.len()).unwrap_or_default();
+        self.context.metrics.feeds.registrations.add(-registrations);
         for registration in std::mem::take(&mut feed.interest) {
             if let Some(entry) = self.regions.get_mut(&registration.region) {
                 entry.interest.remove(&registration.interest, id);
