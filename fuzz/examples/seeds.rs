@@ -120,6 +120,24 @@ impl Corpus {
         }
     }
 
+    /// Queries, each put to an object of the first type.
+    fn queries(&mut self) {
+        let requests = self.0.get("requests").cloned().unwrap_or_default();
+        let pdx_type = requests.values().find_map(|request| pdx_type(request)).unwrap_or_default();
+        let objects = self.0.get("value").cloned().unwrap_or_default();
+        let objects: Vec<_> = objects.values().filter(|object| object.len() < 600).collect();
+        for (number, query) in include_str!("queries.oql").lines().enumerate() {
+            let object = objects.get(number % objects.len().max(1)).map_or(&[][..], |object| object);
+            let mut input = Vec::new();
+            for sized in [query.as_bytes(), &pdx_type] {
+                input.extend((sized.len() as u16).to_be_bytes());
+                input.extend(sized);
+            }
+            input.extend(object);
+            self.add("oql", format!("query-{number:02}"), input);
+        }
+    }
+
     fn write(&self, directory: &Path) -> std::io::Result<()> {
         for (target, inputs) in &self.0 {
             let directory = directory.join(target);
@@ -262,6 +280,7 @@ fn main() -> std::io::Result<()> {
     }
     corpus.streams();
     corpus.pairs();
+    corpus.queries();
     locator(&mut corpus);
     feed_by_hand(&mut corpus);
     results_by_hand(&mut corpus);

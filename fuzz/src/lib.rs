@@ -6,6 +6,7 @@
 //!
 //! The functions stand here and not in `fuzz_targets` so that `cargo test` can run them over the corpus without a fuzzer.
 
+mod oql;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use druse_protocol::value::java_stream::{self, Stream};
 use druse_protocol::value::pdx::{EnumInfo, PdxType};
 use druse_protocol::value::{Value, equality, key as value_key, object_length};
 
+pub use oql::oql;
 pub use parts::{chunk_from, message_from, pack};
 use types::Types;
 

@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 mod expiry;
+mod failover;
+mod feeds;
 mod operations;
+mod queries;
 mod server;
 mod users;

@@ -14,4 +14,5 @@ mod reauthentication;
 mod region_work;
 mod renewal;
 mod renewal_rules;
+mod streams;
 mod virtual_time;

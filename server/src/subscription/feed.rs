@@ -307,7 +307,7 @@ impl Feed {
         let (first, last) = lane.lost.unwrap_or_default();
         turn.metrics.feeds.resynchronised.inc();
         turn.metrics.feeds.events_lost.add(last.saturating_sub(first) + 1);
-        tracing::warn!(client = %self.client.name, lane = number, first, last, "a queue was full: resynchronising");
+        tracing::warn!(client = %self.client.name, lane = number, first, last, "events were dropped: the client is resynchronised");
         if single {
             self.unacknowledged.take();
             self.drain(turn.now);
@@ -408,13 +408,18 @@ impl Feed {
         self.owed.clear();
         self.resume = None;
         self.take_back();
+        let trimmed = self.unacknowledged.take_trimmed();
+        // A socket that was closed in peace has brought everything that was written to it.
+        if let Some((first, last)) = trimmed.filter(|_| !matches!(self.state, State::Draining { .. })) {
+            self.miss(first, last, turn);
+        }
         let revoked = std::mem::take(&mut self.cut);
         match self.client.durable {
             Some(timeout) if !self.leaves => {
                 self.state = State::Paused { until: turn.now + timeout };
                 false
             }
-            None if !self.leaves && !revoked && !self.unacknowledged.is_incomplete() => {
+            None if !self.leaves && !revoked => {
                 self.state = State::Parked { until: turn.now + turn.policies.grace };
                 false
             }
@@ -448,14 +453,24 @@ impl Feed {
         let ping = self.connected.then(|| self.last_write + policies.ping_interval);
         let resume = self.resume.as_ref().map(|resume| resume.until);
         let renewal = self.renewal.at.filter(|_| self.is_running());
-        [state, ping, resume, renewal, self.wait_deadline(policies)].into_iter().flatten().min()
+        let end = self.connected.then(|| self.next_end()).flatten();
+        [state, ping, resume, renewal, end, self.wait_deadline(policies)].into_iter().flatten().min()
+    }
+
+    /// When the next login ends that has not.
+    fn next_end(&self) -> Option<Micros> {
+        let live = self.lanes.iter().filter(|lane| lane.wait.since.is_none());
+        let ends = live.filter_map(|lane| Some(lane.cell.as_ref()?.deadline()));
+        ends.filter(|end| !matches!(*end, Micros::MIN | Micros::MAX)).min()
     }
 
     /// A sign of life, if nothing else has gone out for long.
     pub(super) fn ping_if_silent(&mut self, turn: &Turn<'_>) {
         if self.connected && turn.now >= self.last_write + turn.policies.ping_interval {
             self.last_write = turn.now;
-            self.owed.push_back(frames::ping());
+            if self.owed.is_empty() {
+                self.owed.push_back(frames::ping());
+            }
         }
     }
 

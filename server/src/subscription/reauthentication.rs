@@ -31,7 +31,10 @@ impl Feed {
         let mut at = 0;
         while let Some(lane) = self.lanes.get(at) {
             at += 1;
-            let Some(cell) = &lane.cell else { continue };
+            let Some(cell) = &lane.cell else {
+                self.tell_loss(at - 1, turn);
+                continue;
+            };
             match cell.standing(turn.now) {
                 Standing::Live => self.release(at - 1, turn),
                 Standing::Expired => self.hold(at - 1, turn),
@@ -82,6 +85,9 @@ impl Feed {
         }
         lane.wait.since = Some(turn.now);
         turn.metrics.feeds.lanes_held.inc();
+        if at == 0 {
+            self.renewal.at = None;
+        }
         self.tell(at, LaneNews::Held);
         if self.client.has_several_users && !self.client.takes_notices {
             self.tell_queries_of_end(at, turn);
@@ -100,6 +106,9 @@ impl Feed {
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
         lane.wait.next_ask = None;
+        if at == 0 {
+            self.renewal.at = None;
+        }
         if !self.client.has_several_users {
             self.cut = true;
         }
@@ -121,10 +130,14 @@ impl Feed {
     /// Shortly before the end: a client that renews now never meets it.
     pub(super) fn renew_if_due(&mut self, turn: &mut Turn<'_>) {
         let is_due = self.renewal.at.is_some_and(|at| turn.now >= at) && self.is_running() && self.connected;
-        if !is_due || !self.lanes.first().is_some_and(|lane| lane.is_live(turn.now)) {
+        if !is_due {
             return;
         }
         self.renewal.at = None;
+        // Once the end has come the client is asked for another reason.
+        if !self.lanes.first().is_some_and(|lane| lane.is_live(turn.now)) {
+            return;
+        }
         let Some(lane) = self.lanes.first_mut() else { return };
         let Some(cell) = lane.cell.clone() else { return };
         if self.client.version.knows_expiry() {

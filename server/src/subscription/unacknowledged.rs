@@ -24,8 +24,8 @@ pub(super) struct Unacknowledged {
     bytes: usize,
     /// Whether the client has ever acknowledged anything.
     acknowledges: bool,
-    /// The last place that was forgotten although nobody had acknowledged it.
-    trimmed: Option<u64>,
+    /// The places that were forgotten although nobody had acknowledged them: from the first to the last.
+    trimmed: Option<(u64, u64)>,
 }
 
 impl Unacknowledged {
@@ -61,7 +61,8 @@ impl Unacknowledged {
                 break;
             }
             self.bytes -= first.pending.bytes();
-            self.trimmed = Some(first.pending.seq());
+            let seq = first.pending.seq();
+            self.trimmed = Some(self.trimmed.map_or((seq, seq), |(from, to)| (from.min(seq), to.max(seq))));
             self.sent.pop_front();
         }
     }
@@ -72,9 +73,9 @@ impl Unacknowledged {
         std::mem::take(&mut self.sent)
     }
 
-    /// Whether something may be missing that the client has perhaps not received.
-    pub(super) fn is_incomplete(&self) -> bool {
-        self.trimmed.is_some()
+    /// Takes the places of what the client has perhaps not received and cannot be sent again.
+    pub(super) fn take_trimmed(&mut self) -> Option<(u64, u64)> {
+        self.trimmed.take()
     }
 
     /// Changes and the bytes that they keep alive.

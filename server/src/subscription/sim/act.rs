@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use druse_protocol::auth::{DecisionScope, Revocation};
+use druse_protocol::auth::{DecisionScope, Revocation, RevocationScope};
 use rand::Rng;
 
 use super::Verdict;
@@ -102,9 +102,10 @@ impl World {
         it.users[user].token = None;
         let principal = it.users[user].name.clone();
         self.tell(|| format!("{principal} is revoked"));
-        let revocation = Revocation { principal, before: self.now, reason: "left".to_owned() };
+        let scope = RevocationScope::Principal(principal.as_str().into());
+        let revocation = Revocation { scope, before: self.now, reason: "left".to_owned() };
         security.revoke(&revocation, self.now);
-        self.node.ledger.revoked(&revocation.principal, revocation.before, self.now)
+        self.node.ledger.revoked(&principal, revocation.before, self.now)
     }
 
     /// The manager says of a login that it is over, before its time.

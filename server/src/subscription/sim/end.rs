@@ -32,7 +32,13 @@ fn lanes_are_empty(world: &World, client: usize) -> Verdict {
     let Some(feed) = feed else { return Err(wrong(format!("I11: client {client} has no feed"))) };
     for lane in &feed.lanes {
         if !lane.is_live(world.now) || lane.events > 0 || lane.lost.is_some() {
-            return Err(wrong(format!("I11: lane {} of client {client} still waits", lane.number)));
+            return Err(wrong(format!(
+                "I11: lane {} of client {client} still waits: {} events, lost {:?}, live {}",
+                lane.number,
+                lane.events,
+                lane.lost,
+                lane.is_live(world.now),
+            )));
         }
     }
     Ok(())

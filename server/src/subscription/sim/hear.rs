@@ -178,7 +178,10 @@ impl World {
             EventValue::Whole(ValueRef::Object(bytes)) => Some(bytes.to_vec()),
             _ => None,
         });
-        if due.kind != operation || due.interest.is_some() != event.interest || value != expected {
+        // A create or update without its value cannot be told from an invalidate.
+        let is_bare = due.interest == Some(false) && operation == ChangeKind::Invalidate;
+        let is_same = due.kind == operation || (is_bare && due.brings_value());
+        if !is_same || due.interest.is_some() != event.interest || value != expected {
             return Err(wrong(format!("I3: {seq} came as {operation:?}, which it was not")));
         }
         if !event.interest || !self.clients[client].is_live {
@@ -298,8 +301,11 @@ impl Told {
 
     /// The value that the message brings.
     fn value(&self) -> Option<Vec<u8>> {
-        let brings = matches!(self.kind, ChangeKind::Create | ChangeKind::Update);
-        self.whole.clone().filter(|_| brings && self.interest != Some(false))
+        self.whole.clone().filter(|_| self.brings_value() && self.interest != Some(false))
+    }
+
+    fn brings_value(&self) -> bool {
+        matches!(self.kind, ChangeKind::Create | ChangeKind::Update)
     }
 }
 
