@@ -14,10 +14,11 @@ use std::time::Duration;
 use druse_protocol::message::feed::LaneNews;
 use druse_protocol::time::Micros;
 
-use super::feed::{Feed, Turn};
+use super::feed::{Feed, Turn, merged};
 use super::policies::FeedPolicies;
 #[cfg(test)]
 use super::sim::bug::{self, Bug};
+use super::told::Loss;
 use super::{cq, frames};
 use crate::metrics::FeedMetrics;
 use crate::security::Standing;
@@ -284,11 +285,12 @@ impl Feed {
             return;
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        let Some((from, to)) = lane.lost.take() else { return };
+        let Some((from, to)) = merged(lane.lost.take(), lane.untold.take()) else { return };
         let number = lane.number;
         let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.tell(at, LaneNews::Lost { from: place(from), to: place(to) });
         self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
+        self.told.add(Loss::Events { lane: number, from, to }, turn.stamp.last_message());
     }
 
     fn tell_queries(&mut self, lane: u32, what: &str, turn: &mut Turn<'_>) {

@@ -52,6 +52,16 @@ impl Stamp {
         FeedEventId { member: &self.member, thread: self.thread(MESSAGES), sequence: self.next_message }
     }
 
+    /// The number of the last message that is no change.
+    pub(super) const fn last_message(&self) -> i64 {
+        self.next_message
+    }
+
+    /// The number of a message that is no change, from its event id.
+    pub(super) fn message_number(&self, thread: i64, sequence: i64) -> Option<i64> {
+        (thread == self.thread(MESSAGES)).then_some(sequence)
+    }
+
     /// Lane and place that the numbers of an event id mean; `None` for messages and for ids of another log.
     pub(super) fn place(&self, thread: i64, sequence: i64) -> Option<(u32, u64)> {
         let epoch = u32::try_from(thread >> 32).ok()?;

@@ -29,7 +29,13 @@ pub(super) fn all_is_well(world: &World) -> Verdict {
 fn lanes_are_empty(world: &World, client: usize) -> Verdict {
     let it = &world.clients[client];
     let feed = world.node.feed(&it.key).filter(|feed| feed.connected && it.is_up);
-    let Some(feed) = feed else { return Err(wrong(format!("I11: client {client} has no feed"))) };
+    let Some(feed) = feed else {
+        let state = world.node.feed(&it.key).map(|feed| feed.state);
+        return Err(wrong(format!(
+            "I11: client {client} has no feed: {state:?}, {} to ask",
+            it.script.len()
+        )));
+    };
     for lane in &feed.lanes {
         if !lane.is_live(world.now) || lane.events > 0 || lane.lost.is_some() {
             return Err(wrong(format!(

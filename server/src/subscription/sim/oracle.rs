@@ -10,6 +10,7 @@ use super::{Verdict, wrong};
 use crate::engine::{Change, ChangeKind, ClientIdentity, Value};
 
 /// A change that a client is to have, on one lane.
+#[derive(Debug)]
 pub(super) struct Due {
     pub(super) change: Change,
     pub(super) interest: Option<bool>,
@@ -96,8 +97,8 @@ impl Book {
     /// A query was closed: nothing of it need come.
     pub(super) fn close_query(&mut self, lane: usize, name: &str) {
         let Some(lane) = self.lanes.get_mut(&lane) else { return };
-        for due in lane.due.values_mut().filter(|due| due.cqs.contains_key(name)) {
-            if due.interest.is_none() && due.cqs.len() == 1 {
+        for due in lane.due.values_mut() {
+            if due.cqs.remove(name).is_some() && due.interest.is_none() && due.cqs.is_empty() {
                 due.state = DueState::Void;
             }
         }
@@ -131,7 +132,8 @@ impl Book {
     ) -> Result<&Due, super::Violation> {
         let book = self.lanes.entry(lane).or_default();
         if let Some(missed) = book.first_missing(seq, lane, conflates, denied) {
-            return Err(wrong(format!("I3/I4: {seq} came on lane {lane}, and {missed} never did")));
+            let due = &book.due[&missed];
+            return Err(wrong(format!("I3/I4: {seq} came on lane {lane}, and {missed} never did: {due:?}")));
         }
         // What lies before is settled.
         if let Some(due) = book.due.get_mut(&seq) {

@@ -83,6 +83,18 @@ pub(super) enum Want {
     },
 }
 
+impl Want {
+    /// Whether both are the same interest.
+    fn has_interest_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Interest { region, interest, .. }, Self::Interest { region: of, interest: other, .. }) => {
+                region == of && interest == other
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A client to be.
 #[derive(Debug, Clone)]
 pub(super) struct ClientPlan {
@@ -179,7 +191,14 @@ fn client(random: &mut StdRng, number: usize, secured: bool) -> ClientPlan {
     };
     let count = if kind.has_several_users() { random.random_range(2..=3) } else { 1 };
     let users = (0..count).map(|user| format!("user{number}{user}")).collect();
-    let wants = (0..random.random_range(1..=4)).map(|n| want(random, kind, n, count)).collect();
+    let mut wants: Vec<Want> = Vec::new();
+    for number in 0..random.random_range(1..=4) {
+        let want = want(random, kind, number, count);
+        // Of two registrations of one interest the later one holds, which is another matter.
+        if !wants.iter().any(|known| known.has_interest_of(&want)) {
+            wants.push(want);
+        }
+    }
     ClientPlan { kind, users, wants, conflates: random.random_ratio(1, 4) }
 }
 
