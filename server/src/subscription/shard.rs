@@ -262,9 +262,9 @@ impl Shard {
         self.quietly(id, now, |feed, turn| feed.written(batch, taken, turn));
     }
 
-    /// Looks at the logins of a feed that cannot send at present. Returns whether its socket is to be closed.
+    /// Does what is due on a feed that cannot send at present. Returns whether its socket is to be closed.
     pub(crate) fn attend(&mut self, id: FeedId, now: Micros) -> bool {
-        let goes_on = self.quietly(id, now, |feed, turn| feed.look_at_logins(turn)).unwrap_or(false);
+        let goes_on = self.quietly(id, now, |feed, turn| feed.attend(turn)).unwrap_or(false);
         if !goes_on
             && self.feed(id).is_some_and(|feed| !feed.connected && (feed.leaves || !feed.is_durable()))
         {

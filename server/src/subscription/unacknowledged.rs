@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use druse_protocol::time::Micros;
 
+use super::feed::merged;
 use super::lane::Pending;
 
 /// A change that went out.
@@ -76,6 +77,28 @@ impl Unacknowledged {
     /// Takes the places of what the client has perhaps not received and cannot be sent again.
     pub(super) fn take_trimmed(&mut self) -> Option<(u64, u64)> {
         self.trimmed.take()
+    }
+
+    /// Drops everything of a lane; returns its places, from the first to the last.
+    pub(super) fn drop_lane(&mut self, lane: u32) -> Option<(u64, u64)> {
+        let mut range = None;
+        let bytes = &mut self.bytes;
+        self.sent.retain(|sent| {
+            let stays = sent.lane != lane;
+            if !stays {
+                let seq = sent.pending.seq();
+                *bytes -= sent.pending.bytes();
+                range = merged(range, Some((seq, seq)));
+            }
+            stays
+        });
+        range
+    }
+
+    /// Changes of a lane, and the bytes that they keep alive.
+    pub(super) fn size_of(&self, lane: u32) -> (usize, usize) {
+        let sent = self.sent.iter().filter(|sent| sent.lane == lane);
+        sent.fold((0, 0), |(events, bytes), sent| (events + 1, bytes + sent.pending.bytes()))
     }
 
     /// Changes and the bytes that they keep alive.

@@ -370,7 +370,7 @@ async fn whoever_is_cut_off_loses_the_feed_at_once() {
     assert_eq!(feed.next().await, Heard::Marker);
     queue.register(Interest::ALL_KEYS, InterestResultPolicy::None).await;
     let revocation = druse_protocol::auth::Revocation {
-        principal: "ann".into(),
+        scope: druse_protocol::auth::RevocationScope::Principal("ann".into()),
         before: START + SECOND,
         reason: "left the company".into(),
     };
