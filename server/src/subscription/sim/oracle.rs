@@ -133,7 +133,13 @@ impl Book {
         let book = self.lanes.entry(lane).or_default();
         if let Some(missed) = book.first_missing(seq, lane, conflates, denied) {
             let due = &book.due[&missed];
-            return Err(wrong(format!("I3/I4: {seq} came on lane {lane}, and {missed} never did: {due:?}")));
+            return Err(wrong(format!(
+                "I3/I4: {seq} came on lane {lane}, and {missed} never did: {:?} {:?} {:?} {:?} conflates {conflates}",
+                due.change.kind,
+                due.change.record.key(),
+                due.interest,
+                due.cqs
+            )));
         }
         // What lies before is settled.
         if let Some(due) = book.due.get_mut(&seq) {
@@ -165,9 +171,10 @@ impl Lane {
         let open = self.due.range(..before).filter(|(_, due)| due.state == DueState::Open);
         open.map(|(&seq, due)| (seq, due))
             .find(|&(seq, due)| {
-                !self.told_lost.iter().any(|&(first, last)| (first..=last).contains(&seq))
-                    && !denied(lane, &key_text(due.change.record.key()))
-                    && !(conflates && self.is_conflated(seq, due))
+                let told = self.told_lost.iter().any(|&(first, last)| (first..=last).contains(&seq));
+                let refused = denied(lane, &key_text(due.change.record.key()));
+                let replaced = conflates && self.is_conflated(seq, due);
+                !(told || refused || replaced)
             })
             .map(|(seq, _)| seq)
     }
