@@ -115,6 +115,11 @@ impl Snapshot {
     /// place of the log.
     pub(crate) fn entry(&self, now: &Record) -> Result<Option<Record>, u64> {
         if now.seq() <= self.line {
+            if matches!(self.target, Target::Query(_)) {
+                // A row is told once: a change that comes before the walk ends must not make `rest` tell it again. Of
+                // entries the client makes one, however often they come.
+                self.before.lock().entry(now.key().into()).or_insert(None);
+            }
             return Ok(Some(now.clone()));
         }
         if !self.has_passed(now.seq()) {
