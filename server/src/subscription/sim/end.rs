@@ -9,6 +9,8 @@ use super::{Verdict, wrong};
 
 /// Wait, grace, and twenty seconds.
 pub(super) const CALM: Duration = Duration::from_secs(5 + 8 + 20);
+/// Long enough for an operation that meets the end of a login.
+pub(super) const REMINDED: Duration = Duration::from_secs(1);
 /// Longer than any queue is kept.
 pub(super) const GOODBYE: Duration = Duration::from_secs(12);
 

@@ -69,9 +69,9 @@ impl World {
 
     fn take_entries(&mut self, client: usize, want: usize, records: &[Record]) {
         let it = &mut self.clients[client];
-        let Want::Interest { region, values, .. } = it.wants[want] else { return };
+        let Want::Interest { region, .. } = it.wants[want] else { return };
         for record in records {
-            let value = record.value().filter(|_| values).and_then(bytes_of);
+            let value = record.value().and_then(bytes_of);
             let entry = Cached { value, is_gone: false, version: record.version().region };
             it.cache.apply((region, record.key().to_vec()), entry);
         }
@@ -182,7 +182,10 @@ impl World {
         let is_bare = due.interest == Some(false) && operation == ChangeKind::Invalidate;
         let is_same = due.kind == operation || (is_bare && due.brings_value());
         if !is_same || due.interest.is_some() != event.interest || value != expected {
-            return Err(wrong(format!("I3: {seq} came as {operation:?}, which it was not")));
+            let (kind, interest) = (due.kind, due.interest);
+            return Err(wrong(format!(
+                "I3: {seq} came as {operation:?} with {value:?}, and is {kind:?} ({interest:?}) with {expected:?}"
+            )));
         }
         if !event.interest || !self.clients[client].is_live {
             return Ok(());
@@ -197,9 +200,11 @@ impl World {
     fn put(&mut self, client: usize, seq: u64, place: Place, entry: Cached) -> Verdict {
         let it = &mut self.clients[client];
         let is_own = it.own_keys.contains(&place);
-        if !it.cache.apply(place, entry) && seq > it.line && !is_own {
+        let (line, known) = (it.line, it.cache.get(&place).map(|known| known.version));
+        let version = entry.version;
+        if !it.cache.apply(place, entry) && seq > line && !is_own {
             return Err(wrong(format!(
-                "I5: {seq} came after a snapshot that had it already: nobody is told"
+                "I5: {seq} (version {version}) came after a snapshot (at {line}) that had {known:?}: nobody is told"
             )));
         }
         Ok(())

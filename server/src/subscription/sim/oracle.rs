@@ -133,7 +133,13 @@ impl Book {
         let book = self.lanes.entry(lane).or_default();
         if let Some(missed) = book.first_missing(seq, lane, conflates, denied) {
             let due = &book.due[&missed];
-            return Err(wrong(format!("I3/I4: {seq} came on lane {lane}, and {missed} never did: {due:?}")));
+            return Err(wrong(format!(
+                "I3/I4: {seq} came on lane {lane}, and {missed} never did: {:?} {:?} {:?} {:?} conflates {conflates}",
+                due.change.kind,
+                due.change.record.key(),
+                due.interest,
+                due.cqs
+            )));
         }
         // What lies before is settled.
         if let Some(due) = book.due.get_mut(&seq) {

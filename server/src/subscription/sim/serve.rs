@@ -77,7 +77,14 @@ impl World {
     /// Asks the manager; its answer is taken in when it comes.
     fn authenticate(&mut self, client: usize, user: usize, request: Request) {
         let it = &self.clients[client];
-        let (Some(auths), Some(token)) = (&it.logins, it.users[user].token) else { return };
+        let (Some(auths), Some(token)) = (&it.logins, it.users[user].token) else {
+            // The credential was taken away meanwhile.
+            let reply = match request {
+                Request::Login { why, .. } => Reply::LoginRefused { why },
+                _ => Reply::FeedRefused,
+            };
+            return self.answer(client, reply);
+        };
         let named = it.users[user].id.filter(|_| matches!(request, Request::Login { .. }));
         let is_old = it.kind.is_old();
         let credentials = SimManager::credentials(&it.users[user].name, token);
@@ -163,8 +170,7 @@ impl World {
     fn open(&mut self, client: usize, cell: Option<Arc<Cell>>) -> Verdict {
         let it = &self.clients[client];
         let key = it.key.clone();
-        let before =
-            self.node.feed(&key).map(|feed| (feed.id, feed.lanes.iter().any(|it| it.lost.is_some())));
+        let before = self.node.feed(&key).map(|feed| feed.id);
         if let Some(logins) = it.logins.as_ref().filter(|_| it.several()) {
             logins.has_several_users();
         }
@@ -180,12 +186,14 @@ impl World {
         Ok(())
     }
 
-    fn opened(&mut self, client: usize, opened: Opened, before: Option<(super::super::FeedId, bool)>) {
+    fn opened(&mut self, client: usize, opened: Opened, before: Option<super::super::FeedId>) {
         let it = &mut self.clients[client];
-        match before {
-            Some((id, false)) if id == opened.id => {}
-            Some((id, true)) if id == opened.id && it.several() => {}
-            before => it.begin_anew(before.is_some_and(|(id, lost)| id == opened.id && lost)),
+        let goes_on = before == Some(opened.id);
+        // A queue without registrations is one whose changes were lost: the client has to fetch everything anew.
+        let feed = self.node.task.shard.feed(opened.id);
+        let is_bare = feed.is_none_or(|feed| feed.interest.is_empty() && feed.cqs.is_empty());
+        if !goes_on || is_bare {
+            it.begin_anew(goes_on);
         }
         it.feed = Some(opened.id);
         let (wire, end) = Wire::new(usize::MAX);

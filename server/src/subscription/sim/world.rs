@@ -150,6 +150,9 @@ impl World {
         }
         self.calm_down();
         self.run_for(end::CALM)?;
+        // Who only listens, and cannot be asked, is reminded.
+        self.everybody_reads();
+        self.run_for(end::REMINDED)?;
         end::all_is_well(self)?;
         self.say_goodbye();
         self.run_for(end::GOODBYE)?;
