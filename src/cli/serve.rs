@@ -12,10 +12,10 @@ use druse_identity::token::{Profile, TokenConfig, TokenSecurityManager};
 use druse_identity::users::{UsersConfig, UsersSecurityManager};
 use druse_protocol::auth::SecurityManager;
 use druse_protocol::time::{Clock, SystemClock};
-use druse_server::Node;
 use druse_server::config::{Limits, ServerConfig, TlsConfig};
 use druse_server::query::QueryBounds;
 use druse_server::security::{PrincipalChange, SecurityPolicies};
+use druse_server::{FeedPolicies, Node};
 use serde::Deserialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +23,7 @@ use tracing::{info, warn};
 
 use super::Failure;
 use super::config_file::ConfigFile;
+use super::feed_settings::FeedArgs;
 
 /// Which security manager to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -116,6 +117,8 @@ pub(crate) struct ServeArgs {
     /// Longest message in bytes [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     max_message_bytes: Option<usize>,
+    #[command(flatten)]
+    feeds: FeedArgs,
     /// Configuration file (TOML, names as here without the dashes); environment and flags win over it
     #[arg(long, env = "DRUSE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -196,21 +199,27 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let security = args.security(&file)?;
     let config = args.server_config(&file)?;
     let policies = args.policies(&file);
+    let feeds = args.feeds.policies(&file.feeds)?;
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::unreachable("the runtime cannot be started").because(&error))?;
-    runtime.block_on(serve(config, policies, security))
+    runtime.block_on(serve(config, policies, feeds, security))
 }
 
-async fn serve(config: ServerConfig, policies: SecurityPolicies, security: Security) -> Result<(), Failure> {
+async fn serve(
+    config: ServerConfig,
+    policies: SecurityPolicies,
+    feeds: FeedPolicies,
+    security: Security,
+) -> Result<(), Failure> {
     // Asked for before the node starts, so that a signal that comes early is not lost.
     let stop = stop_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     if config.regions.is_empty() {
         warn!("no region has been named; clients will find nothing here (--region NAME)");
     }
-    let builder = Node::builder().config(config).policies(policies).clock(Arc::clone(&clock));
+    let builder = Node::builder().config(config).policies(policies).feeds(feeds).clock(Arc::clone(&clock));
     let builder = match security.manager(&clock).await? {
         Some(manager) => builder.security(manager),
         None => {

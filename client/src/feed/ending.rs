@@ -57,6 +57,7 @@ impl Core {
         entry.set_live(false);
         let mut outcome = Ok(());
         for link in self.feeds.links() {
+            link.forget(entry);
             let stopped =
                 self.execute_on(&entry.user, &link.endpoint, link.queue(), &operation, deadline).await;
             outcome = stopped.map(drop);
@@ -76,6 +77,7 @@ impl Core {
 
     /// Ends all streams, acknowledges what has been taken, and closes the connections to the servers that hold events.
     pub(crate) async fn end_feeds(&self, keep_alive: bool) {
+        self.feeds.leaving.cancel();
         let untaken = self.feeds.registry.end();
         for _ in 0..LAST_ACKS {
             if !acks::tell_primary(self).await {

@@ -52,6 +52,8 @@ pub(crate) struct Feeds {
     pub(crate) room: Notify,
     pub(crate) topology: watch::Sender<Topology>,
     pub(crate) closing: CancellationToken,
+    /// Ends the manager before the rest: a client that says goodbye does not want its feed back.
+    pub(crate) leaving: CancellationToken,
     pub(crate) tasks: TaskTracker,
     multi_user: bool,
     is_started: AtomicBool,
@@ -78,6 +80,7 @@ impl Feeds {
             wanted: Notify::new(),
             room: Notify::new(),
             topology: watch::Sender::new(Topology::default()),
+            leaving: closing.child_token(),
             closing,
             tasks: TaskTracker::new(),
             multi_user,
@@ -159,21 +162,17 @@ impl Core {
             return;
         }
         let (ended, ends) = mpsc::channel(ENDED_LINKS);
-        let until_closed = |task| {
-            let closing = self.feeds.closing.clone();
-            async move {
-                tokio::select! {
-                    biased;
-                    () = closing.cancelled() => {}
-                    () = task => {}
-                }
-            }
-        };
-        let manager: druse_protocol::auth::BoxFuture<'static, ()> =
-            Box::pin(Manager::new(Arc::clone(self), ended, ends).run());
-        self.feeds.tasks.spawn(until_closed(manager));
-        self.feeds.tasks.spawn(until_closed(Box::pin(acks::acknowledge(Arc::clone(self)))));
-        self.feeds.tasks.spawn(until_closed(Box::pin(acks::ping(Arc::clone(self)))));
+        let manager = Manager::new(Arc::clone(self), ended, ends);
+        self.spawn_until(&self.feeds.leaving, manager.run());
+        self.spawn_until(&self.feeds.closing, acks::acknowledge(Arc::clone(self)));
+        self.spawn_until(&self.feeds.closing, acks::ping(Arc::clone(self)));
+    }
+
+    fn spawn_until(&self, end: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
+        let end = end.clone();
+        self.feeds.tasks.spawn(async move {
+            end.run_until_cancelled(task).await;
+        });
     }
 
     /// Keeps the logins of a user with streams fresh, once.

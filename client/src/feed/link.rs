@@ -22,8 +22,8 @@ pub(crate) struct Link {
     is_druse: bool,
     /// The credential that the feed's own login was made with; `NONE` where the feed belongs to no user.
     shown: AtomicU64,
-    /// Streams that could not be registered here while this was a backup.
-    missing: Mutex<Vec<Arc<Entry>>>,
+    /// The streams that are registered here.
+    known: Mutex<Vec<Arc<Entry>>>,
     pub(crate) renewals: Renewals,
     /// Ends the link: cancelled by whoever finds out first that it is of no more use.
     pub(crate) closing: CancellationToken,
@@ -34,7 +34,7 @@ impl Link {
     pub(crate) fn new(endpoint: Arc<Endpoint>, queue: Checkout, closing: CancellationToken) -> Self {
         let is_druse = queue.connection().is_pipelined();
         let (shown, renewals) = (AtomicU64::new(Generation::NONE.0), Renewals::default());
-        Self { endpoint, queue, is_druse, shown, missing: Mutex::default(), renewals, closing }
+        Self { endpoint, queue, is_druse, shown, known: Mutex::default(), renewals, closing }
     }
 
     pub(crate) fn server(&self) -> &ServerLocation {
@@ -60,12 +60,23 @@ impl Link {
         self.queue().close();
     }
 
-    /// The newest credential of `user` that the feed is known to have been given. A Geode server keeps the feed's own
-    /// login apart from those of operations; elsewhere the last login of any kind counts.
+    /// Whether the feed has a login apart from those of operations, as a client with one user has on a Geode server.
+    /// Elsewhere the last login of any kind counts.
+    pub(crate) fn has_its_own_login(&self) -> bool {
+        !self.is_druse && self.own_login() != Generation::NONE
+    }
+
+    /// The newest credential of `user` that the feed is known to have been given.
     pub(crate) fn last_shown(&self, user: &User) -> Generation {
-        let own = Generation(self.shown.load(Ordering::SeqCst));
+        if self.has_its_own_login() {
+            return self.own_login();
+        }
         let ticket = user.ticket_on(self.server()).map_or(Generation::NONE, |ticket| ticket.generation);
-        if own == Generation::NONE || self.is_druse { own.max(ticket) } else { own }
+        self.own_login().max(ticket)
+    }
+
+    fn own_login(&self) -> Generation {
+        Generation(self.shown.load(Ordering::SeqCst))
     }
 
     /// The feed was opened with this credential.
@@ -80,14 +91,22 @@ impl Link {
         }
     }
 
-    /// This backup could not register a stream.
-    pub(crate) fn misses(&self, entry: &Arc<Entry>) {
-        self.missing.lock().push(Arc::clone(entry));
+    /// Whether a stream is registered here.
+    pub(crate) fn knows(&self, entry: &Arc<Entry>) -> bool {
+        self.known.lock().iter().any(|other| Arc::ptr_eq(other, entry))
     }
 
-    /// What this backup could not register, now that it takes over.
-    pub(crate) fn take_missing(&self) -> Vec<Arc<Entry>> {
-        std::mem::take(&mut self.missing.lock())
+    /// A stream was registered here.
+    pub(crate) fn learn(&self, entry: &Arc<Entry>) {
+        let mut known = self.known.lock();
+        if !known.iter().any(|other| Arc::ptr_eq(other, entry)) {
+            known.push(Arc::clone(entry));
+        }
+    }
+
+    /// A stream is no longer registered here.
+    pub(crate) fn forget(&self, entry: &Arc<Entry>) {
+        self.known.lock().retain(|other| !Arc::ptr_eq(other, entry));
     }
 
     /// One request that needs no login. A server that does not answer has forgotten the client: the link is over.

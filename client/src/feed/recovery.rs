@@ -22,13 +22,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A primary takes over. `fate` says whether it has what the last one had.
 pub(crate) fn take_over(core: &Arc<Core>, link: Arc<Link>, fate: QueueFate) {
-    let live: Vec<_> = core.feeds.registry.entries().into_iter().filter(|entry| entry.is_live()).collect();
     let state = FeedState::Connected { server: link.server().clone(), queue: fate };
-    live.iter().for_each(|entry| entry.mailbox.tell(state.clone()));
-    let missing = link.take_missing();
-    let losses = live.into_iter().filter_map(|entry| {
-        let is_missing = missing.iter().any(|other| Arc::ptr_eq(other, &entry));
-        loss(core, &entry, fate, is_missing).map(|lost| (entry, lost))
+    // A stream that is registered here already has only just begun, or was registered while this was a backup.
+    let live = core.feeds.registry.entries().into_iter().filter(|entry| entry.is_live());
+    let (known, unknown): (Vec<_>, Vec<_>) = live.partition(|entry| link.knows(entry));
+    if fate == QueueFate::Kept {
+        known.iter().for_each(|entry| entry.mailbox.tell(state.clone()));
+    }
+    unknown.iter().for_each(|entry| entry.mailbox.tell(state.clone()));
+    let losses = unknown.into_iter().map(|entry| {
+        let lost = loss(core, &entry, fate);
+        (entry, lost)
     });
     let recovery = recover(Arc::clone(core), Arc::clone(&link), losses.collect());
     let core = Arc::clone(core);
@@ -42,17 +46,11 @@ pub(crate) fn take_over(core: &Arc<Core>, link: Arc<Link>, fate: QueueFate) {
     });
 }
 
-/// Whether a stream must be registered, and what it has missed.
-fn loss(core: &Core, entry: &Entry, fate: QueueFate, is_missing: bool) -> Option<Option<Lost>> {
-    match fate {
-        QueueFate::Kept if is_missing => Some(Some(Lost::Unknown)),
-        // A durable client that comes back registers again, and has missed nothing that it had registered as durable.
-        QueueFate::Kept if core.feeds.is_durable() => {
-            Some(if entry.durable { None } else { Some(Lost::Unknown) })
-        }
-        QueueFate::Kept => None,
-        QueueFate::New | QueueFate::TimedOut => Some(Some(Lost::Unknown)),
-    }
+/// What a stream has missed that the new primary does not know. A durable client that comes back registers again, and has
+/// missed nothing of what it had registered as durable.
+fn loss(core: &Core, entry: &Entry, fate: QueueFate) -> Option<Lost> {
+    let is_kept = fate == QueueFate::Kept && core.feeds.is_durable() && entry.durable;
+    (!is_kept).then_some(Lost::Unknown)
 }
 
 /// A backup joins: it is told what the others know.
@@ -64,7 +62,6 @@ pub(crate) fn register_on_backup(core: &Arc<Core>, link: Arc<Link>) {
             let deadline = core.runtime.now() + core.config.operation_timeout;
             if let Err(error) = entry.register_on(&core, &link, false, deadline).await {
                 debug!(server = %link.server(), %error, "a backup does not register a stream");
-                link.misses(&entry);
             }
         }
     });

@@ -41,10 +41,8 @@ impl Core {
         loop {
             let topology = self.with_primary(deadline).await?;
             for backup in topology.backups.iter().filter(|link| !knows(&told, link)) {
-                if entry.register_on(self, backup, false, deadline).await.is_err() {
-                    // It does not count, unless this backup takes over.
-                    backup.misses(entry);
-                }
+                // It does not count, unless this backup takes over: then it will be seen not to know the stream.
+                let _ = entry.register_on(self, backup, false, deadline).await;
             }
             told.extend(topology.backups.iter().map(Arc::clone));
             if let Some(primary) = topology.primary.as_ref().filter(|link| !knows(&told, link)) {
@@ -132,6 +130,18 @@ fn connected(topology: &Topology, primary: &Link) -> FeedState {
 impl Entry {
     /// Registers with one server; what it answered, if that is wanted.
     pub(crate) async fn register_on(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        link: &Link,
+        wants_snapshot: bool,
+        deadline: Micros,
+    ) -> Result<Snapshot, Error> {
+        let snapshot = self.registered(core, link, wants_snapshot, deadline).await?;
+        link.learn(self);
+        Ok(snapshot)
+    }
+
+    async fn registered(
         &self,
         core: &Arc<Core>,
         link: &Link,
@@ -211,11 +221,12 @@ impl Entry {
 
     /// Takes the stream back from one server.
     pub(crate) async fn unregister_on(
-        &self,
+        self: &Arc<Self>,
         core: &Arc<Core>,
         link: &Link,
         deadline: Micros,
     ) -> Result<(), Error> {
+        link.forget(self);
         match &self.target {
             Target::Cq(cq) => {
                 let request = NamedCq { command: CqCommand::Close, name: cq.name.as_bytes() };

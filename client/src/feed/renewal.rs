@@ -155,10 +155,15 @@ async fn renew(core: &Arc<Core>, link: &Link, user: &Arc<User>) -> Result<(), Er
     let (server, known) = (link.server().to_string(), user.generation());
     let deadline: Micros = core.runtime.now() + core.config.operation_timeout;
     let crossed = link.is_druse() && user.has_just_logged_in(link.server(), ECHO);
+    if crossed {
+        // A node refuses the same credential twice in a moment.
+        core.runtime.sleep_until(core.runtime.now() + ECHO).await;
+    }
     let mut want = if crossed { Want::Live } else { Want::NewerThan(link.last_shown(user)) };
     loop {
         let issued = gate.credential(want, &server, deadline).await.map_err(credential_error)?;
-        match show(core, link, user, &issued).await {
+        let in_any_case = crossed || link.has_its_own_login();
+        match show(core, link, user, &issued, in_any_case).await {
             Ok(()) => return Ok(()),
             // Fetched before anybody knew that the feed needs one: a fresh one may do.
             Err(error) if error.is_refusal() && issued.generation <= known => {
@@ -175,15 +180,15 @@ async fn renew(core: &Arc<Core>, link: &Link, user: &Arc<User>) -> Result<(), Er
     }
 }
 
-/// Sends message 77 in any case: that operations have logged in already with this credential is nothing to a feed of
-/// Geode's.
+/// Sends message 77: if somebody has done so already with this credential only where it must be `in_any_case`.
 async fn show(
     core: &Arc<Core>,
     link: &Link,
     user: &Arc<User>,
     issued: &Arc<Issued>,
+    in_any_case: bool,
 ) -> Result<(), LoginError> {
-    let replaced = user.ticket_on(link.server());
+    let replaced = user.ticket_on(link.server()).filter(|_| in_any_case);
     core.login(user, &link.endpoint, issued, replaced).await?;
     link.renewed(issued.generation);
     info!(user = %user.shown(), server = %link.server(), generation = %issued.generation, "login of the feed renewed");

@@ -92,6 +92,8 @@ async fn invitations_of_a_druse_node_that_cross_a_login_cost_no_call() {
     eventually("logged in again", || logins(&server).len() == 2).await;
     // Sent before the node had seen the login.
     push_invitation(&server, 3);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(logins(&server), ["t1", "t2"], "not at once, and no login behind those who listen");
     push_news(&server, 0, LaneNews::Released);
     assert!(matches!(state(&mut stream).await, FeedState::Released));
     tokio::time::sleep(Duration::from_secs(1)).await;

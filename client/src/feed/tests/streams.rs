@@ -116,6 +116,10 @@ async fn a_durable_client_acknowledges_what_the_application_is_done_with() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(acked(&server), [(1, 1)], "the application is still busy with the second");
     client.close_keeping_events().await;
+    assert_eq!(acked(&server), [(1, 1), (1, 2)], "what was handed out counts, the third comes again");
+    assert!(stream.next().await.is_none());
+    let feeds = server.heard(|heard| matches!(heard, Heard::Feed { .. }).then_some(()));
+    assert_eq!(feeds.len(), 1, "nobody looks for a feed behind the goodbye");
 }
 
 #[tokio::test(start_paused = true)]

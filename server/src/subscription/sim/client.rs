@@ -32,8 +32,6 @@ pub(super) enum Request {
     Acknowledge(Vec<(i64, i64)>),
     /// Any operation.
     Read { user: usize, key: usize },
-    /// CLOSE_CONNECTION.
-    Leave { keep: bool },
 }
 
 /// Why a client logs in.

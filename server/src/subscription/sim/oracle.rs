@@ -171,9 +171,10 @@ impl Lane {
         let open = self.due.range(..before).filter(|(_, due)| due.state == DueState::Open);
         open.map(|(&seq, due)| (seq, due))
             .find(|&(seq, due)| {
-                !self.told_lost.iter().any(|&(first, last)| (first..=last).contains(&seq))
-                    && !denied(lane, &key_text(due.change.record.key()))
-                    && !(conflates && self.is_conflated(seq, due))
+                let told = self.told_lost.iter().any(|&(first, last)| (first..=last).contains(&seq));
+                let refused = denied(lane, &key_text(due.change.record.key()));
+                let replaced = conflates && self.is_conflated(seq, due);
+                !(told || refused || replaced)
             })
             .map(|(seq, _)| seq)
     }

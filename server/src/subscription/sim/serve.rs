@@ -55,7 +55,6 @@ impl World {
                     self.answer(client, Reply::Refused { user, request });
                 }
             }
-            Request::Leave { keep } => self.node.task.shard.leave(&key, keep, now),
         }
         Ok(())
     }

@@ -16,7 +16,8 @@ final class FeedExpiryCases {
   private static final List<String> REGIONS = List.of("orders", "values");
   private static final int KEYS = 5;
   private static final long PAUSE_MILLIS = 4;
-  private static final int SECONDS = 20;
+  private static final int LISTENING_SECONDS = 20;
+  private static final int WORKING_SECONDS = 12;
   private static final int DURABLE_SECONDS = 9;
   private static final int LIMIT_SECONDS = 150;
   private static final String OLD_CLIENTS = "its feed ends at each expiry of an old client, and what falls due meanwhile is lost";
@@ -32,25 +33,25 @@ final class FeedExpiryCases {
   static void run(Suite.Context context) throws Exception {
     try (Peer peer = Listening.peer(context)) {
       FeedExpiryCases cases = new FeedExpiryCases(context, peer);
-      cases.steady("nothing but listening, tokens of 1 s", Duration.ofSeconds(1), false);
-      cases.steady("listening and working, tokens of 2 s", Duration.ofSeconds(2), true);
+      cases.steady("nothing but listening, tokens of 1 s", Duration.ofSeconds(1), LISTENING_SECONDS, false);
+      cases.steady("listening and working, tokens of 2 s", Duration.ofSeconds(2), WORKING_SECONDS, true);
       cases.durable();
     }
   }
 
-  private void steady(String name, Duration life, boolean working) {
+  private void steady(String name, Duration life, int seconds, boolean working) {
     String mark = Listening.tooMuchForGeode(context, true, OLD_CLIENTS);
-    context.runner().run(name + ", " + SECONDS + " s", LIMIT_SECONDS, mark, () -> {
+    context.runner().run(name + ", " + seconds + " s", LIMIT_SECONDS, mark, () -> {
       REGIONS.forEach(peer::clear);
       Client.Config config = new Client.Config(context.node()).feed();
       try (Client client = config.open(Listening.listener(context, life));
           Numbers numbers = new Numbers(peer, REGIONS, KEYS, PAUSE_MILLIS)) {
         Map<String, Heard> listeners = everyKind(new Listening(client, peer));
         numbers.start();
-        pass(working ? client.cache().getRegion(REGIONS.get(0)) : null);
+        pass(seconds, working ? client.cache().getRegion(REGIONS.get(0)) : null);
         numbers.stop();
         verify(numbers, listeners);
-        asked(life, SECONDS);
+        asked(life, seconds);
       }
     });
   }
@@ -68,8 +69,8 @@ final class FeedExpiryCases {
   }
 
   /** Lets the time pass, with some work in it if a region is given. */
-  private static void pass(Region<Object, Object> region) throws InterruptedException {
-    long end = System.nanoTime() + Duration.ofSeconds(SECONDS).toNanos();
+  private static void pass(int seconds, Region<Object, Object> region) throws InterruptedException {
+    long end = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
     for (int round = 0; System.nanoTime() < end; round++) {
       if (region != null) {
         region.put("own", round);

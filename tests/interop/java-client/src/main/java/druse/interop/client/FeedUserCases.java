@@ -87,7 +87,11 @@ final class FeedUserCases {
         work(brief, Duration.ofSeconds(5));
         int healthy = numbers.written();
         broken.set(true);
-        Thread.sleep(6_000);
+        // The token runs out; what the one tries then fails by the provider, and nothing else does.
+        for (int i = 0; i < 5; i++) {
+          Thread.sleep(1_200);
+          fails(() -> touch(brief), "IllegalStateException");
+        }
         int ill = numbers.written();
         // Before anything is mended: the other has everything.
         numbers.awaitAll(steady, ill);

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Date;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -135,7 +136,10 @@ final class QueryCases {
   private void parameters() {
     rows("two parameters", "SELECT o.id FROM /orders o WHERE o.number > $1 AND o.id <> $2", List.of("o-8"), 7, "o-9");
     rows("a parameter twice", "SELECT o.id FROM /orders o WHERE o.number > $1 AND o.cents > $1 AND o.number < 9", List.of("o-8"), 7);
-    rows("a set as parameter", "SELECT o.id FROM /orders o WHERE o.id IN $1", List.of("o-1", "o-2"), Set.of("o-1", "o-2", "x"));
+    rows("a set as parameter", "SELECT o.id FROM /orders o WHERE o.id IN $1", List.of("o-1", "o-2"),
+        new HashSet<>(List.of("o-1", "o-2", "x")));
+    rows("a list as parameter", "SELECT o.id FROM /orders o WHERE o.number IN $1", List.of("o-1", "o-2"),
+        new ArrayList<>(List.of(1, 2, 77)));
     rows("a date as parameter", "SELECT o.id FROM /orders o WHERE o.due > $1", List.of("o-9"), new Date(8_500));
     rows("a letter as parameter", "SELECT o.id FROM /orders o WHERE o.grade = $1 AND o.number = 1", List.of("o-1"), 'Ä');
     rows("null as parameter", "SELECT o.id FROM /orders o WHERE o.parent = $1 AND o.number > 2", List.of("o-3", "o-4"),

@@ -122,6 +122,7 @@ public final class Suite {
     groups.put("query", QueryCases::run);
     groups.put("durable", DurableCases::run);
     groups.put("feed-expiry", FeedExpiryCases::run);
+    groups.put("feed-rights", FeedRightsCases::run);
     groups.put("multi-user", FeedUserCases::run);
     groups.put("cut-off", CutOffCases::run);
     groups.put("crash", CrashCases::run);
