@@ -44,7 +44,7 @@ impl World {
         let region = self.random.random_range(0..REGIONS.len());
         let number = self.random.random_range(0..KEYS);
         let it = &self.clients[client];
-        let is_own = !it.several() && self.random.random_ratio(1, 10);
+        let is_own = it.is_up && !it.several() && self.random.random_ratio(1, 10);
         let origin = match is_own {
             true => it.identity.clone(),
             false => ClientIdentity::new(*super::plan::pick(&mut self.random, &[b"writer-1", b"writer-2"])),

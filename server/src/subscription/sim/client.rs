@@ -120,6 +120,8 @@ pub(super) struct Client {
     pub(super) asks: u32,
     /// Until when the node keeps its queue, if it has no socket.
     pub(super) until: Option<Micros>,
+    /// Whether the node is about to end its feed.
+    pub(super) is_draining: bool,
     /// Whether its user was cut off and has not come back.
     pub(super) was_revoked: bool,
 }
@@ -157,6 +159,7 @@ impl Client {
             book: Book::default(),
             asks: 0,
             until: None,
+            is_draining: false,
             was_revoked: false,
         }
     }

@@ -11,7 +11,7 @@ use druse_protocol::message::value::ValueRef;
 
 use super::cache::{Cached, Place};
 use super::client::{Reply, Request, Why};
-use super::oracle::Due;
+use super::oracle::{Due, DueState};
 use super::plan::{REGIONS, Want};
 use super::world::{Event, World};
 use super::{Verdict, wrong};
@@ -265,8 +265,10 @@ impl World {
             return Err(wrong(format!("I4: {seq} came for {name} before its loss was told")));
         }
         let due = it.book.handled(lane, seq, it.conflates, &denied)?;
-        let same = cqs.iter().all(|(name, operation)| due.cqs.get(name) == Some(operation));
-        if !same || (cqs.len() != due.cqs.len() && due.interest.is_none()) {
+        let named = |name: &str| due.cqs.get(name).or_else(|| due.closed.get(name));
+        let same = cqs.iter().all(|(name, operation)| named(name) == Some(operation));
+        let has_all = due.cqs.keys().all(|name| cqs.iter().any(|(it, _)| it == name));
+        if !same || !(has_all || due.state == DueState::Void) {
             return Err(wrong(format!("I3: {seq} came for {cqs:?} and is one for {:?}", due.cqs)));
         }
         Ok(Told::of(due))

@@ -15,6 +15,8 @@ pub(super) struct Due {
     pub(super) change: Change,
     pub(super) interest: Option<bool>,
     pub(super) cqs: BTreeMap<String, CqOperation>,
+    /// Queries that were closed meanwhile: what is under way may still name them.
+    pub(super) closed: BTreeMap<String, CqOperation>,
     pub(super) state: DueState,
 }
 
@@ -98,7 +100,9 @@ impl Book {
     pub(super) fn close_query(&mut self, lane: usize, name: &str) {
         let Some(lane) = self.lanes.get_mut(&lane) else { return };
         for due in lane.due.values_mut() {
-            if due.cqs.remove(name).is_some() && due.interest.is_none() && due.cqs.is_empty() {
+            let Some(operation) = due.cqs.remove(name) else { continue };
+            due.closed.insert(name.to_owned(), operation);
+            if due.interest.is_none() && due.cqs.is_empty() {
                 due.state = DueState::Void;
             }
         }
@@ -115,6 +119,7 @@ impl Book {
                 change: change.clone(),
                 interest: None,
                 cqs: BTreeMap::new(),
+                closed: BTreeMap::new(),
                 state: DueState::Open,
             });
             due.interest = due.interest.max(interest);
@@ -181,10 +186,11 @@ impl Lane {
 
     /// Whether a newer plain update of the key stands in its place.
     fn is_conflated(&self, seq: u64, due: &Due) -> bool {
-        let is_plain = |due: &Due| due.change.kind == ChangeKind::Update && due.cqs.is_empty();
-        is_plain(due)
+        let is_update = |due: &Due| due.change.kind == ChangeKind::Update && due.interest.is_some();
+        is_update(due)
+            && due.cqs.is_empty()
             && self.due.range(seq + 1..).any(|(_, later)| {
-                is_plain(later)
+                is_update(later)
                     && later.change.region == due.change.region
                     && later.change.record.key() == due.change.record.key()
             })

@@ -13,7 +13,7 @@ use super::logins::Granted;
 use super::manager::SimManager;
 use super::net::Wire;
 use super::node::login_of;
-use super::plan::Want;
+use super::plan::{Kind, Want};
 use super::watch::Socket;
 use super::world::{Event, World};
 use super::{Verdict, wrong};
@@ -175,8 +175,9 @@ impl World {
         }
         let logins = self.node.security.as_ref().map(|security| security.connect(&key));
         let opening = Opening { key, client: it.hello(DURABLE), logins, cell, primary: true };
+        let resumed = self.node.metrics.feeds.resumed.get();
         match self.node.open(opening, self.now) {
-            Ok(opened) => self.opened(client, opened, before),
+            Ok(opened) => self.opened(client, opened, before, resumed),
             Err(error) => {
                 self.tell(|| format!("client {client} has to stay out: {error}"));
                 self.answer(client, Reply::FeedRefused);
@@ -185,13 +186,15 @@ impl World {
         Ok(())
     }
 
-    fn opened(&mut self, client: usize, opened: Opened, before: Option<super::super::FeedId>) {
+    fn opened(&mut self, client: usize, opened: Opened, before: Option<super::super::FeedId>, resumed: u64) {
         let it = &mut self.clients[client];
+        // As the node says: to a durable client by the answer, of others by its counters.
         let goes_on = before == Some(opened.id);
-        // A queue without registrations is one whose changes were lost: the client has to fetch everything anew.
-        let feed = self.node.task.shard.feed(opened.id);
-        let is_bare = feed.is_none_or(|feed| feed.interest.is_empty() && feed.cqs.is_empty());
-        if !goes_on || is_bare {
+        let is_resumed = match it.kind {
+            Kind::Durable => opened.queue_size >= 0,
+            _ => it.several() || self.node.metrics.feeds.resumed.get() > resumed,
+        };
+        if !(goes_on && is_resumed) {
             it.begin_anew(goes_on);
         }
         it.feed = Some(opened.id);

@@ -167,7 +167,12 @@ impl World {
         let feed = self.node.task.shard.feed(socket.feed);
         let is_lost = feed.is_some_and(|feed| feed.lanes.iter().any(|lane| lane.lost.is_some()));
         let was_replaced = feed.is_some_and(|feed| feed.connected);
-        let has_reason = it.leaves || is_lost || was_replaced || it.was_revoked || self.waited_enough(it);
+        let has_reason = it.is_draining
+            || it.leaves
+            || is_lost
+            || was_replaced
+            || it.was_revoked
+            || self.waited_enough(it);
         match has_reason {
             true => Ok(()),
             false => Err(wrong(format!("I14: the feed of client {} was ended for no reason", socket.client))),
@@ -214,7 +219,14 @@ impl World {
         if size > bound + 1 {
             return Err(wrong(format!("I10: {size} changes wait for client {client}, at most {bound} may")));
         }
+        let is_draining = matches!(feed.state, State::Draining { .. });
+        let is_lost = feed.lanes.iter().any(|lane| lane.lost.is_some());
+        let it = &self.clients[client];
+        if is_draining && !it.is_draining && !is_lost && !self.waited_enough(it) {
+            return Err(wrong(format!("I14: the feed of client {client} is given up for no reason")));
+        }
         let it = &mut self.clients[client];
+        it.is_draining = is_draining;
         it.until = until;
         if is_paused {
             it.drop_what_is_not_durable();
