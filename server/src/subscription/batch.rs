@@ -176,6 +176,9 @@ impl Feed {
 
 /// Takes what may go out from a lane: as much as its credit allows, and nothing once its login has ended.
 fn fill_from(lane: &mut Lane, batch: &mut Batch, turn: &mut Turn<'_>) {
+    if lane.awaits_user {
+        return;
+    }
     let end = batch.bytes + CREDIT;
     while batch.bytes < end && !batch.is_full() {
         let Some(item) = lane.pop() else { return };

@@ -362,6 +362,9 @@ impl Feed {
             self.take_back();
             self.tell_again();
         }
+        for lane in self.lanes.iter_mut().filter(|lane| lane.number > 0 && lane.cell.is_some()) {
+            lane.awaits_user = true;
+        }
         let after = match (primary, self.is_durable()) {
             (false, _) => State::Secondary,
             (true, true) => State::AwaitReady,

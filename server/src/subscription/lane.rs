@@ -62,6 +62,9 @@ pub(crate) struct Lane {
     pub(super) bytes: usize,
     /// Changes that wait here.
     pub(super) events: usize,
+    /// Whether the lane waits for its user to run a query again: whoever has opened the feed of several users anew has
+    /// shown no credentials.
+    pub(super) awaits_user: bool,
     /// Place in the log of the last change that was written to the client's socket.
     pub(super) line: u64,
     /// The changes that were dropped at a bound, until the client has been told.
@@ -100,6 +103,7 @@ impl Lane {
             updates: conflates.then(Updates::default),
             bytes: 0,
             events: 0,
+            awaits_user: false,
             line: 0,
             lost: None,
             untold: None,

@@ -159,6 +159,9 @@ impl Shard {
             return false;
         }
         feed.rebind(cq.lane, user);
+        if let Some(lane) = feed.lane(cq.lane) {
+            lane.awaits_user = false;
+        }
         true
     }
 

@@ -1,1 +1,0 @@
-//! I6: one user's trouble does not delay another's events.
