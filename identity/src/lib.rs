@@ -3,15 +3,19 @@
 //! - [`token`] verifies access tokens of an issuer with keys from [`key_set`];
 //! - [`users`] checks names and passwords against a file;
 //! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
+//! - [`seal`] hides secrets at rest behind master keys;
 //! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
 //!
 //! Both managers implement `SecurityManager` of `druse-protocol`; the node knows nothing else of them. What is not here:
-//! an issuer with sessions, a store, and foreign links. They come later and will stand beside these modules.
+//! links to foreign providers. They come later and will stand beside these modules.
 
 pub mod grid;
 mod json;
 pub mod key_set;
 pub mod mint;
 mod once;
+pub mod seal;
+
+mod signing_key;
 pub mod token;
 pub mod users;
