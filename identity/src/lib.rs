@@ -3,6 +3,7 @@
 //! - [`token`] verifies access tokens of an issuer with keys from [`key_set`];
 //! - [`users`] checks names and passwords against a file;
 //! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
+//! - [`store`] is where the issuer keeps everything: an event log, projections of it, secrets beside it, leases;
 //! - [`seal`] hides secrets at rest behind master keys;
 //! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
 //!
@@ -15,7 +16,8 @@ pub mod key_set;
 pub mod mint;
 mod once;
 pub mod seal;
-
+mod serial;
 mod signing_key;
+pub mod store;
 pub mod token;
 pub mod users;
