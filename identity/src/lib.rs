@@ -13,6 +13,7 @@
 pub mod grid;
 mod json;
 pub mod key_set;
+pub mod keys;
 pub mod mint;
 mod once;
 pub mod seal;
