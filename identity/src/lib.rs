@@ -4,20 +4,24 @@
 //! - [`users`] checks names and passwords against a file;
 //! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
 //! - [`store`] is where the issuer keeps everything: an event log, projections of it, secrets beside it, leases;
+//! - [`keys`] are the issuer's signing keys, [`session`] its sessions and their tokens;
 //! - [`seal`] hides secrets at rest behind master keys;
 //! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
 //!
 //! Both managers implement `SecurityManager` of `druse-protocol`; the node knows nothing else of them. What is not here:
 //! links to foreign providers. They come later and will stand beside these modules.
 
+pub mod error;
 pub mod grid;
 mod json;
 pub mod key_set;
 pub mod keys;
 pub mod mint;
 mod once;
+pub mod projections;
 pub mod seal;
 mod serial;
+pub mod session;
 mod signing_key;
 pub mod store;
 pub mod token;
