@@ -26,6 +26,12 @@ pub enum Error {
         #[source]
         cause: Option<StoreError>,
     },
+    /// The caller asks more often than anybody needs to.
+    #[error("slow down")]
+    TooMany {
+        /// After how long the next request is served.
+        after: Duration,
+    },
     /// Ours: an operator must look.
     #[error("the issuer is misconfigured: {0}")]
     Misconfigured(&'static str),

@@ -4,7 +4,7 @@
 //! - [`users`] checks names and passwords against a file;
 //! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
 //! - [`store`] is where the issuer keeps everything: an event log, projections of it, secrets beside it, leases;
-//! - [`keys`] are the issuer's signing keys, [`session`] its sessions and their tokens;
+//! - [`issuer`] gives out tokens over HTTP, with [`keys`] its signing keys and [`session`] its sessions;
 //! - [`seal`] hides secrets at rest behind master keys;
 //! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
 //!
@@ -13,6 +13,7 @@
 
 pub mod error;
 pub mod grid;
+pub mod issuer;
 mod json;
 pub mod key_set;
 pub mod keys;

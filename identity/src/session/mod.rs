@@ -22,8 +22,10 @@ mod state;
 use std::time::Duration;
 
 pub use access::AccessClaims;
-pub use cut::{ClientCut, Cut, SubjectCut};
+pub(crate) use access::seconds;
+pub use cut::{ClientCut, ClientCutEvent, SubjectCut, SubjectEvent};
 pub use refresh_token::RefreshToken;
+pub(crate) use runtime::random;
 pub use runtime::{Caller, Grant, Inspected, Opening, Sessions};
 pub use state::{End, EndReason, Opened, Session, SessionEvent, SessionId};
 

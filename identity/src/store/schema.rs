@@ -24,6 +24,8 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     "create table identity_client_cut (id {text} primary key, version bigint not null, body text not null)",
     "create table identity_code (id {text} primary key, version bigint not null, body text not null, \
      ends_us bigint not null)",
+    "create table identity_login (id {text} primary key, version bigint not null, body text not null, \
+     ends_us bigint not null)",
     "create table identity_session (id {text} primary key, version bigint not null, body text not null, \
      state text not null, subject text not null, client text not null, login text, actor_sid text, \
      ends_us bigint not null)",

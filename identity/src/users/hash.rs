@@ -15,7 +15,7 @@ const MAX_PASSES: u32 = 16;
 /// The most lanes.
 const MAX_LANES: u32 = 16;
 /// The longest password, in bytes.
-pub(super) const MAX_PASSWORD_BYTES: usize = 1024;
+pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// Why a password was not hashed, or a hash is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,14 +71,14 @@ pub(super) fn check(hash: &str) -> Result<(), HashError> {
 }
 
 /// Whether `password` is the one of `hash`. Blocks; the comparison takes constant time.
-pub(super) fn verify(password: &str, hash: &str) -> bool {
+pub(crate) fn verify(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
 }
 
 /// A hash that costs as much as `like` and that no password has: what an unknown name is checked against, so that it
 /// takes as long as a wrong password.
-pub(super) fn decoy(like: Option<&str>) -> String {
+pub(crate) fn decoy(like: Option<&str>) -> String {
     let params = like
         .and_then(|like| PasswordHash::new(like).ok())
         .and_then(|like| Params::try_from(&like).ok())

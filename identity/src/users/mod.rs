@@ -15,4 +15,6 @@ mod table;
 pub use edit::{put, remove};
 pub use file::{Entry, UserFileError, parse, parse_lifetime, read};
 pub use hash::{HashError, hash_password};
+pub(crate) use hash::{MAX_PASSWORD_BYTES, decoy, verify};
+pub(crate) use limiter::Limiter;
 pub use manager::{UsersConfig, UsersSecurityManager};

@@ -4,8 +4,9 @@ use druse_protocol::time::Micros;
 
 use super::{ATTEMPTS, Sessions, overtaken};
 use crate::error::Error;
-use crate::session::{ClientCut, Cut, EndReason, Session, SessionEvent, SessionId, SubjectCut, decide};
-use crate::store::{Aggregate, Column, Commit, MAX_PAGE, StoreError, Versioned};
+use crate::session::cut::Cut;
+use crate::session::{ClientCut, EndReason, Session, SessionEvent, SessionId, SubjectCut, decide};
+use crate::store::{Column, Commit, MAX_PAGE, StoreError, Versioned};
 
 /// How many sessions are ended in one transaction.
 const BATCH: usize = 100;
@@ -95,14 +96,11 @@ impl Sessions {
         Ok(ended)
     }
 
-    async fn cut<C>(&self, id: &str, before: Micros, actor: &str) -> Result<(), Error>
-    where
-        C: Aggregate<Event = Cut>,
-    {
+    async fn cut<C: Cut>(&self, id: &str, before: Micros, actor: &str) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let current = self.store.load::<C>(id).await?;
             let mut commit = Commit::new(actor, self.clock.now());
-            commit.change::<C>(id, current, &[Cut::Cut { before }])?;
+            commit.change::<C>(id, current, &[C::event(before)])?;
             match self.store.commit(commit).await {
                 Err(StoreError::Conflict) => {}
                 outcome => return Ok(outcome.map(drop)?),

@@ -15,7 +15,8 @@ use crate::mint::{AccessToken, Mint};
 use crate::projections;
 use crate::seal::Sealer;
 use crate::session::{
-    Caller, Cut, EndReason, Grant, Inspected, Opening, SessionId, SessionPolicy, Sessions, SubjectCut,
+    Caller, EndReason, Grant, Inspected, Opening, SessionId, SessionPolicy, Sessions, SubjectCut,
+    SubjectEvent,
 };
 use crate::store::tests::{Bench, NOW};
 use crate::store::{Commit, MAX_PAGE, Store};
@@ -219,7 +220,7 @@ pub(super) async fn a_cut_holds_for_sessions_that_were_not_ended_one_by_one(benc
     let desk = Desk::new(&bench).await;
     let grant = desk.open(opening("ann")).await;
     let mut commit = Commit::new("root", NOW);
-    commit.change::<SubjectCut>("ann", None, &[Cut::Cut { before: NOW }]).unwrap();
+    commit.change::<SubjectCut>("ann", None, &[SubjectEvent::Cut { before: NOW }]).unwrap();
     desk.store.commit(commit).await.unwrap();
     assert_eq!(desk.is_active(&grant.access_token).await, Some(false));
     assert_eq!(code(desk.refresh(&secret(&grant)).await), ErrorCode::InvalidGrant);

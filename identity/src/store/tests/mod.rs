@@ -1,15 +1,18 @@
 //! One suite for both databases: each test runs on SQLite and on Postgres.
 
+mod faulty;
 mod server;
 mod suite;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use druse_protocol::time::{Clock, ManualClock, Micros};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use self::faulty::Faulty;
 use self::server::Server;
 use super::driver::Statement;
 use super::postgres::Postgres;
@@ -44,6 +47,7 @@ pub(crate) struct Bench {
     pub(crate) store: Store,
     /// The clock of SQLite's leases; Postgres has its own.
     pub(crate) clock: Arc<ManualClock>,
+    outage: Arc<AtomicBool>,
     place: Place,
 }
 
@@ -70,9 +74,17 @@ impl Bench {
         open(&self.place, self.clock.clone()).await.unwrap()
     }
 
+    /// Begins and ends an outage of `store`: it then answers nobody.
+    pub(crate) fn set_outage(&self, outage: bool) {
+        self.outage.store(outage, Ordering::SeqCst);
+    }
+
     async fn at(place: Place) -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
-        Self { store: open(&place, clock.clone()).await.unwrap(), clock, place }
+        let (outage, mut store) =
+            (Arc::new(AtomicBool::new(false)), open(&place, clock.clone()).await.unwrap());
+        store.driver = Arc::new(Faulty::new(store.driver, Arc::clone(&outage)));
+        Self { store, clock, outage, place }
     }
 }
 

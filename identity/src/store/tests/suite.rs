@@ -279,6 +279,7 @@ pub(super) async fn migrating_at_once_from_many_processes_works(bench: Bench) {
         "account",
         "subject",
         "code",
+        "login",
         "session",
     ] {
         let sql = format!("drop table identity_{table}");
