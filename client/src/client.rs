@@ -15,7 +15,8 @@ use tracing::debug;
 use crate::auth::providers::StaticCredentials;
 use crate::auth::{Gate, GateConfig};
 use crate::connection::Request;
-use crate::connector::{TcpConnector, TlsSettings};
+use crate::connector::{HandshakeConnector, TlsSettings};
+use crate::discovery::Named;
 use crate::endpoint::{Checkout, Connector, Endpoint, PoolConfig, ServerLocation};
 use crate::error::Error;
 use crate::lanes::Lanes;
@@ -24,6 +25,7 @@ use crate::locator::Locators;
 use crate::region::Region;
 use crate::runtime::{Runtime, TokioRuntime};
 use crate::servers::{Servers, Source};
+use crate::transport::{Tcp, Transport};
 use crate::user::User;
 use crate::wire;
 
@@ -78,6 +80,7 @@ pub struct ClientBuilder {
     multi_user: bool,
     allowed_hosts: Option<Vec<String>>,
     tls: Option<TlsSettings>,
+    transport: Arc<dyn Transport>,
     config: ClientConfig,
     clock: Arc<dyn Clock>,
     listener: Option<Arc<dyn OperationListener>>,
@@ -94,6 +97,7 @@ impl ClientBuilder {
             multi_user: false,
             allowed_hosts: None,
             tls: None,
+            transport: Arc::new(Tcp),
             config: ClientConfig::default(),
             clock: Arc::new(SystemClock),
             listener: None,
@@ -149,6 +153,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Reaches servers and locators in another way than by TCP.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
     /// Sets limits and time-outs.
     pub fn config(mut self, config: ClientConfig) -> Self {
         self.config = config;
@@ -177,7 +187,8 @@ impl ClientBuilder {
         let closing = CancellationToken::new();
         let limits = FrameLimits { message_bytes: self.config.max_reply_bytes, ..FrameLimits::default() };
         let secured = self.multi_user || self.credentials.is_some() || self.provider.is_some();
-        let connector: Arc<dyn Connector> = Arc::new(TcpConnector::new(
+        let connector: Arc<dyn Connector> = Arc::new(HandshakeConnector::new(
+            Arc::clone(&self.transport),
             self.tls.as_ref(),
             secured,
             self.config.connect_timeout,
@@ -185,10 +196,11 @@ impl ClientBuilder {
             self.config.read_timeout,
         )?);
         let source = if self.locators.is_empty() {
-            Source::Fixed(self.servers)
+            Source::Fixed(self.servers.into())
         } else {
             let (tls, timeout) = (self.tls.as_ref(), self.config.connect_timeout);
-            Source::Locators(Box::new(Locators::new(self.locators, self.server_group, tls, timeout)))
+            let locators = Locators::new(self.transport, self.locators, self.server_group, tls, timeout);
+            Source::Locators(Named::new(Arc::new(locators), Arc::clone(&runtime), closing.clone()))
         };
         let new_endpoint = {
             let (pool, runtime, closing) = (self.config.pool.clone(), Arc::clone(&runtime), closing.clone());

@@ -1,4 +1,4 @@
-//! TCP, TLS and the handshake.
+//! TLS and the handshake, over a transport.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +8,11 @@ use druse_protocol::auth::BoxFuture;
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::connection::Stream;
 use crate::endpoint::{Connector, Opened, ServerLocation};
 use crate::error::{ConnectError, Error};
+use crate::transport::{Stream, Transport};
 use crate::wire;
 
 /// How to talk TLS.
@@ -80,7 +79,7 @@ impl TlsSettings {
     /// Wraps a stream to `server`.
     pub(crate) async fn wrap(
         &self,
-        stream: TcpStream,
+        stream: Box<dyn Stream>,
         server: &ServerLocation,
     ) -> std::io::Result<impl Stream + use<>> {
         let name = self.server_name.clone().unwrap_or_else(|| server.host.clone());
@@ -109,16 +108,18 @@ fn wrong(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Error {
     Error::Configuration(format!("{} {what}: {error}", path.display()))
 }
 
-/// Opens connections over TCP.
-pub(crate) struct TcpConnector {
+/// Opens connections.
+pub(crate) struct HandshakeConnector {
+    transport: Arc<dyn Transport>,
     tls: Option<TlsSettings>,
     allowed_hosts: Option<Vec<String>>,
     timeout: Duration,
     handshake: wire::ClientHello,
 }
 
-impl TcpConnector {
+impl HandshakeConnector {
     pub(crate) fn new(
+        transport: Arc<dyn Transport>,
         tls: Option<&TlsSettings>,
         secured: bool,
         timeout: Duration,
@@ -126,7 +127,7 @@ impl TcpConnector {
         read_timeout: Duration,
     ) -> Result<Self, Error> {
         let handshake = wire::ClientHello::new(secured, read_timeout).map_err(Error::Malformed)?;
-        Ok(Self { tls: tls.cloned(), allowed_hosts, timeout, handshake })
+        Ok(Self { transport, tls: tls.cloned(), allowed_hosts, timeout, handshake })
     }
 
     async fn open(&self, server: &ServerLocation) -> Result<Opened, ConnectError> {
@@ -134,9 +135,9 @@ impl TcpConnector {
         if self.allowed_hosts.as_ref().is_some_and(|allowed| !is_allowed(allowed, &server.host)) {
             return Err(ConnectError::NotAllowed { server: shown() });
         }
-        let stream = reach(server).await?;
+        let stream = reach(&*self.transport, server).await?;
         match &self.tls {
-            None => self.shake_hands(Box::new(stream), server).await,
+            None => self.shake_hands(stream, server).await,
             Some(tls) => {
                 let stream = tls
                     .wrap(stream, server)
@@ -157,7 +158,7 @@ impl TcpConnector {
     }
 }
 
-impl Connector for TcpConnector {
+impl Connector for HandshakeConnector {
     fn connect<'a>(&'a self, server: &'a ServerLocation) -> BoxFuture<'a, Result<Opened, ConnectError>> {
         Box::pin(async move {
             tokio::time::timeout(self.timeout, self.open(server)).await.unwrap_or_else(|_| {
@@ -167,13 +168,14 @@ impl Connector for TcpConnector {
     }
 }
 
-/// A TCP connection without delays for small frames.
-pub(crate) async fn reach(server: &ServerLocation) -> Result<TcpStream, ConnectError> {
+/// A stream to `server`, on which nothing has been said.
+pub(crate) async fn reach(
+    transport: &dyn Transport,
+    server: &ServerLocation,
+) -> Result<Box<dyn Stream>, ConnectError> {
     let unreachable =
         |source| ConnectError::Unreachable { server: server.to_string(), source: Arc::new(source) };
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(unreachable)?;
-    stream.set_nodelay(true).map_err(unreachable)?;
-    Ok(stream)
+    transport.connect(server).await.map_err(unreachable)
 }
 
 /// Whether `host` is among `allowed`: by its very text, or below a `*.suffix`. An address is below nothing: its

@@ -13,10 +13,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Connection, Stream};
+use crate::connection::Connection;
 use crate::error::ConnectError;
 use crate::runtime::Runtime;
 use crate::sync::Mutex;
+use crate::transport::Stream;
 
 /// Requests under way on a pipelined connection before another connection is opened.
 const COMFORTABLE_DEPTH: usize = 32;
@@ -93,7 +94,8 @@ pub(crate) trait Connector: Send + Sync + 'static {
 /// How many connections, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// The most connections to one server. 8.
+    /// The most connections to one server. 8. A login that finds all of them busy opens one more for itself, which is
+    /// closed behind it.
     pub max_connections: usize,
     /// How long an unused connection is kept. 30 s: half of what a server by default waits for a sign of life.
     pub idle_timeout: Duration,
@@ -124,6 +126,8 @@ pub(crate) struct Endpoint {
 struct Inner {
     slots: Vec<Slot>,
     opening: usize,
+    /// Logins for which there was no connection of their own.
+    waiting_logins: usize,
 }
 
 struct Slot {
@@ -177,8 +181,8 @@ impl Endpoint {
         self.inner.lock().slots.iter().filter(|slot| !slot.connection.is_closed()).count()
     }
 
-    /// A connection to send one request on. `exclusive` gives one that carries nothing else meanwhile, over the limit
-    /// if it must be: a login may not wait behind the operations that wait for it.
+    /// A connection to send one request on. `exclusive` gives one that carries nothing else meanwhile, one over the
+    /// limit if it must be: a login may not wait behind the operations that wait for it.
     pub(crate) async fn checkout(&self, exclusive: bool) -> Result<Checkout, ConnectError> {
         loop {
             // Registered before looking, so that a release in between is not missed.
@@ -188,7 +192,10 @@ impl Endpoint {
             match self.reserve(exclusive) {
                 Reservation::Ready(checkout) => return Ok(checkout),
                 Reservation::Open(opening) => return self.open(opening, exclusive).await,
-                Reservation::Full => released.await,
+                Reservation::Full => {
+                    let _waiting = exclusive.then(|| WaitingLogin::new(&self.inner));
+                    released.await;
+                }
             }
         }
     }
@@ -249,6 +256,7 @@ impl Endpoint {
             inner: Arc::clone(&self.inner),
             released: Arc::clone(&self.released),
             runtime: Arc::clone(&self.runtime),
+            max_connections: self.config.max_connections,
         }
     }
 
@@ -297,12 +305,29 @@ impl Drop for Opening {
     }
 }
 
+/// Counts a login that waits for a connection, until it has one or gives up.
+struct WaitingLogin<'a>(&'a Mutex<Inner>);
+
+impl<'a> WaitingLogin<'a> {
+    fn new(inner: &'a Mutex<Inner>) -> Self {
+        inner.lock().waiting_logins += 1;
+        Self(inner)
+    }
+}
+
+impl Drop for WaitingLogin<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting_logins -= 1;
+    }
+}
+
 /// One caller's hold on a connection.
 pub(crate) struct Checkout {
     connection: Arc<Connection>,
     inner: Arc<Mutex<Inner>>,
     released: Arc<Notify>,
     runtime: Arc<dyn Runtime>,
+    max_connections: usize,
 }
 
 impl Checkout {
@@ -314,12 +339,18 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let mut inner = self.inner.lock();
+        let open = inner.slots.iter().filter(|slot| !slot.connection.is_closed()).count();
+        let waiting_logins = inner.waiting_logins;
         if let Some(slot) =
             inner.slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.connection, &self.connection))
         {
             slot.users -= 1;
             slot.exclusive = false;
             slot.idle_since = self.runtime.now();
+            // What a login has opened over the limit goes again, unless the next login waits for it.
+            if slot.users == 0 && open > self.max_connections && waiting_logins == 0 {
+                slot.connection.close();
+            }
         }
         drop(inner);
         self.released.notify_one();
@@ -384,8 +415,28 @@ mod tests {
     async fn a_login_gets_a_connection_of_its_own_beyond_the_limit() {
         let (endpoint, _connector) = endpoint(false);
         let _busy = (endpoint.checkout(false).await.unwrap(), endpoint.checkout(false).await.unwrap());
-        endpoint.checkout(true).await.unwrap();
+        let login = endpoint.checkout(true).await.unwrap();
         assert_eq!(endpoint.connections(), 3);
+        let another = tokio::time::timeout(Duration::from_secs(1), endpoint.checkout(true)).await;
+        assert!(another.is_err(), "one more, not one more for each login");
+        drop(login);
+        assert_eq!((endpoint.connections(), endpoint.epoch()), (2, 0), "it is closed behind the login");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_waits_for_the_one_extra_connection_gets_one_in_its_turn() {
+        let (endpoint, connector) = endpoint(false);
+        let _busy = (endpoint.checkout(false).await.unwrap(), endpoint.checkout(false).await.unwrap());
+        let first = endpoint.checkout(true).await.unwrap();
+        let second = tokio::spawn({
+            let endpoint = Arc::clone(&endpoint);
+            async move { endpoint.checkout(true).await.map(drop) }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.unwrap().unwrap();
+        assert_eq!((endpoint.connections(), connector.opened.load(Ordering::SeqCst)), (2, 3));
     }
 
     #[tokio::test(start_paused = true)]

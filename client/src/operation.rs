@@ -33,8 +33,10 @@ use crate::wire;
 /// How an operation may be repeated when its connection is lost after it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It changes nothing, or the server recognises it by its event id.
-    Safe,
+    /// It changes nothing.
+    Question,
+    /// It changes something, and the server recognises it by its event id.
+    Recognised,
     /// It may be applied twice: never.
     Never,
 }
@@ -80,11 +82,21 @@ impl Core {
             maybe_applied: false,
             attempts: 0,
         };
+        let outcome = self.attempts(user, operation, &mut progress).await;
+        outcome.map_err(|error| in_doubt(error, operation, &progress))
+    }
+
+    async fn attempts(
+        &self,
+        user: &Arc<User>,
+        operation: &Operation<'_>,
+        progress: &mut Progress,
+    ) -> Result<Reply, Error> {
         let mut excluded = Vec::new();
         loop {
-            let endpoint = self.servers.pick(&excluded).await?;
+            let endpoint = self.servers.pick(&excluded, progress.deadline).await?;
             let lost = loop {
-                match self.attempt(user, &endpoint, operation, &mut progress).await? {
+                match self.attempt(user, &endpoint, operation, progress).await? {
                     Attempt::Done(reply) => return Ok(reply),
                     Attempt::Again => {}
                     Attempt::Lost(error) => break error,
@@ -92,7 +104,7 @@ impl Core {
             };
             debug!(server = %endpoint.server(), error = %lost, "attempt lost");
             progress.attempts += 1;
-            let may_repeat = operation.repeat == Repeat::Safe || !progress.maybe_applied;
+            let may_repeat = operation.repeat != Repeat::Never || !progress.maybe_applied;
             if !may_repeat || progress.attempts > self.config.retry_attempts {
                 return Err(lost);
             }
@@ -126,7 +138,7 @@ impl Core {
         self.report(operation, endpoint, stage);
         let exception = exception.transpose().map_err(Error::Malformed)?.flatten();
         let exception = match (reply, exception) {
-            (Err(error), _) => return Ok(Attempt::Lost(in_doubt(error, operation, progress))),
+            (Err(error), _) => return Ok(Attempt::Lost(error)),
             (Ok(reply), None) => return Ok(Attempt::Done(reply)),
             (Ok(_), Some(exception)) => exception,
         };
@@ -166,7 +178,10 @@ impl Core {
                 Ok(ticket) => return Ok(ticket),
                 Err(error) if error.is_refusal() => {
                     let fetched_for_us = issued.generation > progress.known || progress.renewed;
-                    gate.invalidate(issued.generation);
+                    if gate.invalidate(issued.generation) {
+                        debug!(user = %user.shown(), error = %error, "a renewal was refused, the old login still holds");
+                        continue;
+                    }
                     if fetched_for_us {
                         return Err(Error::Login(error));
                     }
@@ -277,13 +292,12 @@ impl Refusal {
     }
 }
 
-/// The error of an attempt whose connection was lost, if it is the last one.
+/// What a failed operation has to say: once a mutation may have been applied nothing that goes wrong later takes that
+/// back, be it a server that cannot be reached any more or a login that is refused.
 fn in_doubt(error: Error, operation: &Operation<'_>, progress: &Progress) -> Error {
-    match error {
-        Error::Connection(cause) if progress.maybe_applied && operation.repeat == Repeat::Never => {
-            Error::InDoubt(cause)
-        }
-        error => error,
+    match operation.repeat {
+        Repeat::Recognised | Repeat::Never if progress.maybe_applied => Error::InDoubt(Arc::new(error)),
+        _ => error,
     }
 }
 

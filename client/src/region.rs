@@ -108,7 +108,7 @@ impl<K, V> Region<K, V> {
         kind: MessageType,
         encode: &(dyn Fn(&mut Vec<u8>, &Envelope) + Send + Sync),
     ) -> Result<Reply, Error> {
-        let operation = Operation { kind, region: &self.path, repeat: Repeat::Safe, encode };
+        let operation = Operation { kind, region: &self.path, repeat: Repeat::Question, encode };
         self.client.core().execute(&self.user, &operation).await
     }
 
@@ -222,7 +222,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 Invalidate { region: &self.path, key, event, callback: ValueRef::Null }.encode(out, envelope);
             }
         };
-        self.change(MessageType::Invalidate, 1, Repeat::Safe, encode).await.map(drop)
+        self.change(MessageType::Invalidate, 1, Repeat::Recognised, encode).await.map(drop)
     }
 
     /// Whether there is an entry, with a value or without.
@@ -313,7 +313,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        let reply = self.change(MessageType::PutAll, entries.len(), Repeat::Safe, encode).await?;
+        let reply = self.change(MessageType::PutAll, entries.len(), Repeat::Recognised, encode).await?;
         check_bulk(&reply)
     }
 
@@ -341,7 +341,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        let reply = self.change(MessageType::RemoveAll, keys.len(), Repeat::Safe, encode).await?;
+        let reply = self.change(MessageType::RemoveAll, keys.len(), Repeat::Recognised, encode).await?;
         check_bulk(&reply)
     }
 
@@ -378,7 +378,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        self.change(MessageType::Put, 1, Repeat::Safe, encode).await
+        self.change(MessageType::Put, 1, Repeat::Recognised, encode).await
     }
 
     async fn destroy(&self, key: &K, expected: Option<&Stored>) -> Result<bool, Error> {
@@ -395,7 +395,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        let reply = self.change(MessageType::Destroy, 1, Repeat::Safe, encode).await?;
+        let reply = self.change(MessageType::Destroy, 1, Repeat::Recognised, encode).await?;
         let message = wire::plain(&reply).map_err(Error::Malformed)?;
         let reply = DestroyReply::decode(&message).map_err(Error::Malformed)?;
         Ok(!reply.entry_not_found.unwrap_or(false))

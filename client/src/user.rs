@@ -1,16 +1,16 @@
 //! One user of a client: a gate, and a login on each server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
-use druse_protocol::time::Micros;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Gate, Generation, Issued, LoginCell, LoginTicket};
 use crate::client::Core;
 use crate::connection::Connection;
-use crate::endpoint::{Endpoint, ServerLocation};
-use crate::error::LoginError;
+use crate::endpoint::{Checkout, Endpoint, ServerLocation};
+use crate::error::{ConnectError, LoginError};
 use crate::runtime::Runtime;
 use crate::wire;
 
@@ -102,19 +102,38 @@ impl Core {
         let login = user.login_on(endpoint);
         let exchange = {
             let (user, endpoint, issued) = (user.shown(), Arc::clone(endpoint), Arc::clone(issued));
-            let (limit, runtime) = (self.config.read_timeout, Arc::clone(&self.runtime));
+            let (runtime, config) = (Arc::clone(&self.runtime), &self.config);
+            let (patience, limit) = (config.operation_timeout, config.read_timeout);
             move |id: Option<i64>| async move {
-                let until: Micros = runtime.now() + limit;
-                let server = endpoint.server().to_string();
-                tokio::select! {
-                    biased;
-                    outcome = exchange(&user, &endpoint, &issued, id) => outcome,
-                    () = runtime.sleep_until(until) => Err(LoginError::Timeout { user, server, limit }),
-                }
+                // Waiting for a connection is not waiting for an answer: among many users a login may have its turn late,
+                // and must not be given up half-way for it. Nobody who began it waits longer than an operation may take.
+                let checkout = within(&*runtime, patience, endpoint.checkout(true), || {
+                    ConnectError::Timeout { server: endpoint.server().to_string(), limit: patience }
+                });
+                let checkout = checkout.await.map_err(LoginError::Connect)?;
+                within(&*runtime, limit, exchange(&user, &endpoint, checkout, &issued, id), || {
+                    let server = endpoint.server().to_string();
+                    LoginError::Timeout { user: user.clone(), server, limit }
+                })
+                .await
             }
         };
         let ticket = login.ensure(issued.generation, refused, LoginError::Closed, exchange).await?;
         Ok((ticket.unique_id != wire::NO_SECURITY).then_some(ticket))
+    }
+}
+
+/// What `future` comes to, or an error if it takes longer than `limit`.
+async fn within<T, E>(
+    runtime: &dyn Runtime,
+    limit: Duration,
+    future: impl Future<Output = Result<T, E>>,
+    too_late: impl FnOnce() -> E,
+) -> Result<T, E> {
+    tokio::select! {
+        biased;
+        outcome = future => outcome,
+        () = runtime.sleep_until(runtime.now() + limit) => Err(too_late()),
     }
 }
 
@@ -133,11 +152,11 @@ impl Drop for Abandoned<'_> {
 async fn exchange(
     user: &str,
     endpoint: &Endpoint,
+    checkout: Checkout,
     issued: &Issued,
     id: Option<i64>,
 ) -> Result<i64, LoginError> {
     let server = || endpoint.server().to_string();
-    let checkout = endpoint.checkout(true).await.map_err(LoginError::Connect)?;
     // Whatever comes of this login, an answer that is still on its way would be taken for that of the next request.
     let mut abandoned = Abandoned(Some(checkout.connection()));
     let reply = checkout.connection().call(wire::login(&issued.credentials, id)).await;

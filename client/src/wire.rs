@@ -20,9 +20,10 @@ use druse_protocol::message::housekeeping::{CloseConnection, Ping};
 use druse_protocol::version::VersionOrdinal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::connection::{Reply, Request, Stream};
+use crate::connection::{Reply, Request};
 use crate::endpoint::ServerLocation;
 use crate::error::ConnectError;
+use crate::transport::Stream;
 
 /// What stands for an id on servers that ask nobody who they are. Servers never give it out.
 pub(crate) const NO_SECURITY: i64 = 0;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use druse_fuzz::pack;
 use druse_protocol::codec::{FrameLimits, Message, MessageType, Part, PartKind};
+use druse_protocol::message::query_reply::{ElementType, ResultType};
 use druse_protocol::value::pdx::PdxType;
 use support::{Capture, Side, chunks, hex};
 
@@ -77,6 +78,20 @@ impl Corpus {
         }
     }
 
+    /// Each kind of message that servers pushed, and a feed whole.
+    fn feeds(&mut self, capture: &Capture) {
+        for feed in capture.feeds() {
+            self.add("feed", format!("whole-{}", capture.name), feed.clone());
+            let mut rest = &feed[..];
+            while let Ok(Some((message, size))) = Message::decode(rest, &FrameLimits::default()) {
+                let name = format!("{}-{}", message.header.type_number, message.part_count());
+                self.add("feed", name, pack(message.header.type_number, message.parts()));
+                message.parts().for_each(|part| self.object(&part));
+                rest = &rest[size..];
+            }
+        }
+    }
+
     fn streams(&mut self) {
         for line in include_str!("../../protocol/src/value/java_stream/samples.txt").lines() {
             let Some((name, digits)) = line.split_once(' ').filter(|_| !line.starts_with('#')) else {
@@ -129,6 +144,85 @@ fn bits(length: usize) -> u32 {
     usize::BITS - length.leading_zeros()
 }
 
+/// Messages of a feed that the captures lack: type, then kind and bytes of each part.
+fn feed_by_hand(corpus: &mut Corpus) {
+    const ID: &str = "01 01 24 04 6d656d62 04 0001 0002 ffffffff 00";
+    for (name, number, parts) in [
+        ("destroy-region", 17, &["00 2f72", "00", "01 3500"][..]),
+        ("clear-region", 36, &["00 2f72", "01 3900000001", "01 3501", "00 00000002", "00 63", "00 00000024"]),
+        ("invalidate-region", 55, &["00 2f72", "00", "01 3501", "00 00000002", "00 63", "00 00000037"]),
+        (
+            "told-of-an-update",
+            15,
+            &[
+                "00 2f72",
+                "00 6b",
+                "00",
+                "00",
+                "01 3500",
+                "01 3501",
+                "00 0000001c",
+                "00 00000002",
+                "00 63",
+                "00 00000032",
+            ],
+        ),
+        ("delta", 28, &["00 2f72", "00 6b", "01 3501", "00 0102", "00", "00", "01 3501", "01 3500"]),
+        ("interest", 65, &["00 2f72", "00 6b", "01 3900000000", "01 3702", "01 3500", "01 3501"]),
+        ("no-interest", 66, &["00 2f72", "00 6b", "01 3900000001", "01 3500", "01 3501"]),
+        ("instantiators", 51, &["00 57000161", "00 57000162", "00 00000007"]),
+        ("serializers", 67, &["00 57000161", "00 00000007", "00 00000001", "00 57000162"]),
+        ("tombstones", 103, &["00 2f72", "00 00000001", "01 420157000161"]),
+        ("ask-one-of-many", 110, &["00 0000000000000007"]),
+    ] {
+        let packed = parts.iter().chain([&ID]).flat_map(|part| packed_part(&hex(part)));
+        corpus.add(
+            "feed",
+            name.to_owned(),
+            (number as i32).to_be_bytes().into_iter().chain(packed).collect(),
+        );
+    }
+    for (name, parts) in [
+        ("notice-renew", &["00 01", "00 0000000000000000", "00 0005000000000000"][..]),
+        ("notice-held", &["00 02", "00 0000000000000007"]),
+        ("notice-lost", &["00 05", "00 0000000000000007", "00 0000000000000001", "00 0000000000000002"]),
+    ] {
+        let packed = parts.iter().flat_map(|part| packed_part(&hex(part)));
+        corpus.add("feed", name.to_owned(), 1110_i32.to_be_bytes().into_iter().chain(packed).collect());
+    }
+}
+
+/// Chunks of query results, which the captures lack: rows of one value and of two, in both forms, and a number.
+fn results_by_hand(corpus: &mut Corpus) {
+    let mut plain = Vec::new();
+    ResultType { collection: ResultType::COLLECTION, element: ElementType::ANY }.encode(&mut plain);
+    let mut pairs = Vec::new();
+    ResultType::CQ.encode(&mut pairs);
+    let object = "2b 570010 6a6176612e6c616e672e4f626a656374";
+    let array = |count: u8, elements: &str| hex(&format!("34 {count:02x} {object} {elements}"));
+    let row = format!("34 02 {object} 57000161 29");
+    for (name, result_type, rows) in [
+        ("query-values", &plain, array(2, "57000161 3900000001")),
+        ("query-part-list", &plain, hex("0119 00 00000002 00 57000161 01 02acd0 57000165")),
+        ("query-structs", &pairs, array(1, &row)),
+        (
+            "query-structs-in-part-lists",
+            &pairs,
+            hex("0119 00 00000001 00 0119 00 00000002 00 57000161 00 29"),
+        ),
+        ("query-number", &vec![], hex("3900000007")),
+    ] {
+        let parts = [&result_type[..], &rows].map(|bytes| Part { kind: PartKind::Object, bytes });
+        corpus.add("chunk", name.to_owned(), pack(1, parts.into_iter()));
+    }
+}
+
+/// A part, kind first, with its length between.
+fn packed_part(part: &[u8]) -> Vec<u8> {
+    let (kind, bytes) = part.split_first().expect("a kind");
+    [&[*kind][..], &(bytes.len() as u16).to_be_bytes(), bytes].concat()
+}
+
 /// What a 1.15.1 client asked a locator, and what that answered. Requests are without their opening.
 fn locator(corpus: &mut Corpus) {
     for (name, digits) in [
@@ -157,6 +251,7 @@ fn main() -> std::io::Result<()> {
     let mut corpus = Corpus::default();
     for capture in Capture::all() {
         corpus.handshakes(&capture);
+        corpus.feeds(&capture);
         for exchange in capture.exchanges() {
             let request = support::message(&exchange.request);
             corpus.message(&exchange.request, "request");
@@ -168,5 +263,7 @@ fn main() -> std::io::Result<()> {
     corpus.streams();
     corpus.pairs();
     locator(&mut corpus);
+    feed_by_hand(&mut corpus);
+    results_by_hand(&mut corpus);
     corpus.write(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus"))
 }

@@ -12,7 +12,8 @@ use druse_protocol::message::credentials::{
     NO_UNIQUE_ID, RemoveUserAuth, UserCredentials, UserCredentialsReply,
 };
 use druse_protocol::message::envelope::{Envelope, ReplyEnvelope};
-use druse_protocol::message::housekeeping::{ClientReady, CloseConnection, MakePrimary, PeriodicAck, Ping};
+use druse_protocol::message::feed_control::{ClientReady, MakePrimary, PeriodicAck};
+use druse_protocol::message::housekeeping::{CloseConnection, Ping};
 use druse_protocol::version::VersionOrdinal;
 use support::{Capture, Exchange, message};
 

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::acceptor::{Acceptor, Slot, Slots};
 use crate::config::Limits;
-use crate::connection::{Connection, End, Shared};
+use crate::connection::{Connection, End, Outcome, Shared};
 use crate::metrics::RefusalReason;
-use crate::seam::{CloseReason, ConnectionEngine};
+use crate::seam::{CloseReason, ConnectionEngine, HandedOver};
 use crate::tls::{HandshakeError, Tls};
 
 /// Most peers that are being told at a time that there is no place for them. Whoever comes on top is only closed.
@@ -43,10 +43,11 @@ pub(crate) struct Clients<F> {
 }
 
 /// What every newcomer passes.
-struct Door<F> {
+pub(crate) struct Door<F> {
     factory: F,
     shared: Arc<Shared>,
     tls: Option<Tls>,
+    places: Slots,
     refusals: Slots,
     most: usize,
 }
@@ -55,8 +56,13 @@ impl<F: EngineFactory> Clients<F> {
     /// Lets clients in through `acceptor`.
     pub(crate) fn new(acceptor: Acceptor, tls: Option<Tls>, factory: F, shared: Arc<Shared>) -> Self {
         let most = shared.limits.connections;
-        let refusals = Slots::new(REFUSALS, None);
-        Self { acceptor, door: Arc::new(Door { factory, shared, tls, refusals, most }) }
+        let (places, refusals) = (acceptor.slots().clone(), Slots::new(REFUSALS, None));
+        Self { acceptor, door: Arc::new(Door { factory, shared, tls, places, refusals, most }) }
+    }
+
+    /// The way in for those who do not come through the port.
+    pub(crate) fn door(&self) -> Arc<Door<F>> {
+        Arc::clone(&self.door)
     }
 
     /// How many clients there may be.
@@ -73,15 +79,18 @@ impl<F: EngineFactory> Clients<F> {
 }
 
 impl<F: EngineFactory> Door<F> {
+    /// Serves a stream that somebody else has accepted, under the limits of all others.
+    pub(crate) fn adopt<S>(self: &Arc<Self>, stream: S, address: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if let Some(visit) = self.receive(address, self.places.take(address.ip())) {
+            self.shared.shutdown.spawn(Arc::clone(self).plain(stream, visit));
+        }
+    }
+
     fn meet(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, slot: Result<Slot, RefusalReason>) {
-        let visit = match slot {
-            Ok(slot) => Visit { address, slot, refused: None },
-            Err(reason) => {
-                self.shared.metrics.connections_refused.of(reason).inc();
-                let Ok(slot) = self.refusals.take(address.ip()) else { return };
-                Visit { address, slot, refused: Some(reason) }
-            }
-        };
+        let Some(visit) = self.receive(address, slot) else { return };
         let (door, shutdown) = (Arc::clone(self), &self.shared.shutdown);
         // Two tasks and not one with a choice: a plain connection must not have the size of one under TLS.
         match &self.tls {
@@ -90,7 +99,22 @@ impl<F: EngineFactory> Door<F> {
         }
     }
 
-    async fn plain(self: Arc<Self>, stream: TcpStream, visit: Visit) {
+    /// Whoever finds no place is served long enough to be told so, as long as there is room for that.
+    fn receive(&self, address: SocketAddr, slot: Result<Slot, RefusalReason>) -> Option<Visit> {
+        match slot {
+            Ok(slot) => Some(Visit { address, slot, refused: None }),
+            Err(reason) => {
+                self.shared.metrics.connections_refused.of(reason).inc();
+                let slot = self.refusals.take(address.ip()).ok()?;
+                Some(Visit { address, slot, refused: Some(reason) })
+            }
+        }
+    }
+
+    async fn plain<S>(self: Arc<Self>, stream: S, visit: Visit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let deadline = self.deadline(&visit);
         self.serve(stream, None, visit, deadline).await;
     }
@@ -117,15 +141,22 @@ impl<F: EngineFactory> Door<F> {
 
     async fn serve<S>(&self, stream: S, certificate: Option<Arc<[u8]>>, visit: Visit, deadline: Instant)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Visit { address, refused, slot } = visit;
         let peer = Peer { address: Some(address), certificate };
         let shared = Arc::clone(&self.shared);
         let Some(reason) = refused else {
-            let _open = Open::new(&self.shared, slot);
-            let end = Connection::new(stream, self.factory.open(peer), shared, deadline).run().await;
-            return self.record(address, &end);
+            let open = Open::new(Arc::clone(&shared), slot);
+            return match Connection::new(stream, self.factory.open(peer), shared, deadline).run().await {
+                Outcome::Ended(end) => {
+                    drop(open);
+                    self.record(address, &end);
+                }
+                Outcome::HandedOver(stream, adopt) => {
+                    adopt(HandedOver { stream: Box::new(stream), guard: Box::new(open) });
+                }
+            };
         };
         let engine = self.factory.refuse(peer, self.excuse(reason));
         // Rare: the task of an ordinary connection should not have room for it.
@@ -170,20 +201,20 @@ struct Visit {
 }
 
 /// Counts a connection while it is open, however it ends.
-struct Open<'a> {
-    shared: &'a Shared,
+struct Open {
+    shared: Arc<Shared>,
     slot: Option<Slot>,
 }
 
-impl<'a> Open<'a> {
-    fn new(shared: &'a Shared, slot: Slot) -> Self {
+impl Open {
+    fn new(shared: Arc<Shared>, slot: Slot) -> Self {
         shared.metrics.connections_accepted.inc();
         shared.metrics.connections_open.inc();
         Self { shared, slot: Some(slot) }
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         // Whoever sees that it is over may rely on the place being free.
         self.slot = None;

@@ -21,11 +21,13 @@ pub mod engine;
 pub mod measure;
 pub mod metrics;
 pub mod pdx;
+pub mod query;
 pub mod region;
 
 pub use druse_protocol::{auth, time};
 pub use embed::RegionHandle;
 pub use node::{Node, NodeBuilder, StartError};
+pub use subscription::FeedPolicies;
 
 mod acceptor;
 mod clients;
@@ -42,4 +44,5 @@ mod seam;
 pub mod security;
 mod session;
 mod shutdown;
+mod subscription;
 mod tls;

@@ -8,9 +8,9 @@ use druse_protocol::auth::{AuthError, Operation, Peer, SecurityManager};
 use druse_protocol::codec::FrameLimits;
 use druse_protocol::handshake::{Member, MemberKind};
 use druse_protocol::message::key::KeyRef;
-use druse_protocol::time::Micros;
+use druse_protocol::time::{Micros, SystemClock};
 
-use crate::core::NodeCore;
+use crate::core::{FeedOptions, NodeCore, NodeParts};
 use crate::engine::{MemoryEngine, MemoryOptions, Retention};
 use crate::metrics::Metrics;
 use crate::pdx::{PdxBounds, PdxRegistry};
@@ -18,6 +18,7 @@ use crate::region::{RegionOptions, RegionRegistry, RegistryError};
 use crate::seam::{ConnectionEngine, Next};
 use crate::security::{Cell, Security, SecurityPolicies, Wanted};
 use crate::session::Session;
+use crate::subscription::FeedPolicies;
 
 /// One connection to a node that asks `manager` for logins.
 pub struct Dialogue {
@@ -42,7 +43,14 @@ impl Dialogue {
         let mut member = Vec::new();
         Member::new(&[127, 0, 0, 1], 40404, "node", MemberKind::Normal, "1").encode(&mut member);
         let (regions, frames) = (Arc::new(regions), FrameLimits::default());
-        let core = Arc::new(NodeCore { regions, pdx, security, metrics, frames, member });
+        let feeds = FeedOptions {
+            policies: FeedPolicies::default(),
+            shards: 1,
+            seed: 1,
+            clock: Arc::new(SystemClock),
+        };
+        let core =
+            Arc::new(NodeCore::new(NodeParts { regions, pdx, security, metrics, frames, member, feeds }));
         let session = Session::new(Arc::clone(&core), Peer::default());
         Ok(Self { core, session, out: BytesMut::new() })
     }

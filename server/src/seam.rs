@@ -7,13 +7,17 @@
 //!    ┌────────┐ Input ────────────────────────────────┘
 //!    │ engine │ Wait(future) ── flush, then await ──► complete(what it gave)
 //!    │        │ More ────────── flush wholly ───────► resume
-//!    └────────┘ Close(reason) ─ flush, half-close, gone
+//!    │        │ Close(reason) ─ flush, half-close, gone
+//!    └────────┘ HandOver(adopt) flush, then the socket is somebody else's
 //! ```
+
+use std::any::Any;
 
 use bytes::BytesMut;
 use druse_protocol::DecodeError;
 use druse_protocol::auth::BoxFuture;
 use druse_protocol::time::Micros;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A state machine over one connection's bytes: no IO, no clock, no tasks.
 pub(crate) trait ConnectionEngine: Send + 'static {
@@ -63,7 +67,25 @@ pub(crate) enum Next<C> {
     More,
     /// Flush, then close.
     Close(CloseReason),
+    /// Flush, then give the socket away: nobody asks on it any more, the node tells.
+    HandOver(Adopt),
 }
+
+/// Takes a socket over from the task of its connection.
+pub(crate) type Adopt = Box<dyn FnOnce(HandedOver) + Send>;
+
+/// A socket without its connection.
+pub(crate) struct HandedOver {
+    /// The transport.
+    pub(crate) stream: Box<dyn Stream>,
+    /// To be kept as long as the socket is open: it counts.
+    pub(crate) guard: Box<dyn Any + Send>,
+}
+
+/// A transport, whatever it is made of.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Why an engine ends its connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

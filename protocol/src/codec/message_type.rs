@@ -1,4 +1,4 @@
-//! The numbers of messages (Geode `MessageType`).
+//! The numbers of messages (Geode `MessageType`), and one of our own.
 
 macro_rules! message_types {
     ($($number:literal $name:ident $geode:literal,)*) => {
@@ -13,10 +13,10 @@ macro_rules! message_types {
         }
 
         impl MessageType {
-            /// Every type that Geode has a number for.
+            /// Every type that Geode has a number for, and last [`MessageType::FeedNotice`], which only we know.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The type of this number, if Geode has one.
+            /// The type of this number, if there is one.
             #[must_use]
             pub const fn from_wire(number: i32) -> Option<Self> {
                 match number {
@@ -25,7 +25,7 @@ macro_rules! message_types {
                 }
             }
 
-            /// Geode's own name, for logs and errors.
+            /// The name in Geode's style, for logs and errors.
             #[must_use]
             pub const fn geode_name(self) -> &'static str {
                 match self {
@@ -147,6 +147,7 @@ message_types! {
     108 PutAllWithCallback "PUT_ALL_WITH_CALLBACK",
     109 RemoveAll "REMOVE_ALL",
     110 ClientReAuthenticate "CLIENT_RE_AUTHENTICATE",
+    1110 FeedNotice "FEED_NOTICE",
 }
 
 impl MessageType {
@@ -232,9 +233,9 @@ mod tests {
         for &kind in MessageType::ALL {
             assert_eq!(MessageType::from_wire(kind.to_wire()), Some(kind));
         }
-        for gap in [4, 57, 111, -2] {
+        for gap in [4, 57, 111, 1109, -2] {
             assert_eq!(MessageType::from_wire(gap), None);
         }
-        assert_eq!(MessageType::ALL.len(), 110);
+        assert_eq!(MessageType::ALL.len(), 111);
     }
 }

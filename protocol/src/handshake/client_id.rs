@@ -1,6 +1,7 @@
 //! A client's identity on a server (Geode `ClientProxyMembershipID`, fixed id 38).
 
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 
@@ -20,6 +21,7 @@ pub struct ClientProxyMembershipId {
     identity: Bytes,
     unique_id: i32,
     durable_id: Option<String>,
+    durable_timeout_s: i32,
     essential: Bytes,
 }
 
@@ -31,8 +33,10 @@ impl ClientProxyMembershipId {
     pub fn new(identity: &[u8], unique_id: i32) -> Result<Self, DecodeError> {
         let member = Member::decode(identity)?;
         let essential = Bytes::from(member.essential());
+        let durable_timeout_s = member.durable_timeout_s;
         let durable_id = member.durable_id.filter(|id| !id.is_empty());
-        Ok(Self { identity: Bytes::copy_from_slice(identity), unique_id, durable_id, essential })
+        let identity = Bytes::copy_from_slice(identity);
+        Ok(Self { identity, unique_id, durable_id, durable_timeout_s, essential })
     }
 
     /// Reads `01 26`, the member bytes and the counter.
@@ -78,6 +82,14 @@ impl ClientProxyMembershipId {
     #[must_use]
     pub fn durable_id(&self) -> Option<&str> {
         self.durable_id.as_deref()
+    }
+
+    /// How long a durable client's queue is to be kept while the client is away, `None` if it is not durable. It is no part
+    /// of who the client is: one that comes back may say something else, and that counts from then on.
+    #[must_use]
+    pub fn durable_timeout(&self) -> Option<Duration> {
+        self.durable_id.as_ref()?;
+        Some(Duration::from_secs(u64::try_from(self.durable_timeout_s).unwrap_or(0)))
     }
 
     /// The member's short form, by which event ids are told apart.
@@ -140,6 +152,21 @@ mod tests {
         assert_ne!(id("d", 1, 1), id("e", 1, 1));
         assert_ne!(id("d", 1, 1), id("d", 1, 2));
         assert_ne!(id("d", 1, 1), id("", 1, 1));
+    }
+
+    #[test]
+    fn only_a_durable_client_has_a_timeout() {
+        assert_eq!(id("d", 1, 1).durable_timeout(), Some(Duration::from_secs(300)));
+        assert_eq!(id("", 1, 1).durable_timeout(), None);
+        let mut member = id("d", 1, 1).member().unwrap();
+        for (said, counted) in [(12, 12), (0, 0), (-1, 0)] {
+            member.durable_timeout_s = said;
+            let mut bytes = Vec::new();
+            member.encode(&mut bytes);
+            let other = ClientProxyMembershipId::new(&bytes, 1).unwrap();
+            assert_eq!(other.durable_timeout(), Some(Duration::from_secs(counted)));
+            assert_eq!(other, id("d", 1, 1));
+        }
     }
 
     #[test]

@@ -57,6 +57,13 @@ impl FeedWelcome {
         Self { code, endpoint_type, queue_size, message: String::new(), ping_interval_ms: PING_INTERVAL_MS }
     }
 
+    /// The same with another ping interval. The client gives the feed up after so and so many times it in silence, as its
+    /// own settings say: a node that announces an interval has to keep it.
+    #[must_use]
+    pub fn with_ping_interval(self, ping_interval_ms: i32) -> Self {
+        Self { ping_interval_ms, ..self }
+    }
+
     /// Whether the client may come in: what counts is the text.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
@@ -146,7 +153,7 @@ mod tests {
         for end in 0..bytes.len() {
             assert_eq!(FeedWelcome::decode(&bytes[..end]), Ok(None), "{end}");
         }
-        let expected = FeedWelcome { ping_interval_ms: 30_000, ..FeedWelcome::accepted(0, 0) };
+        let expected = FeedWelcome::accepted(0, 0).with_ping_interval(30_000);
         let with_event = [&bytes[..], &[0, 0, 0, 54]].concat();
         assert_eq!(FeedWelcome::decode(&with_event), Ok(Some((expected, bytes.len()))));
     }

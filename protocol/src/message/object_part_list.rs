@@ -57,6 +57,18 @@ impl<'a> ObjectPartList<'a> {
         Ok(Self { has_keys, count, bytes: consumed(start, &reader) })
     }
 
+    /// How many elements there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The elements, each with its key if the list has keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Option<&'a [u8]>, Element<'a>)> + use<'a> {
         let (mut reader, has_keys) = (Reader::new(self.bytes), self.has_keys);

@@ -52,8 +52,13 @@ impl<'a> ObjectList<'a> {
     pub(crate) fn read_list(bytes: &'a [u8], field: &'static str) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         expect_code(&mut reader, ARRAY_LIST, field)?;
+        Self::read_rest(&mut reader, field)
+    }
+
+    /// Reads what stands behind the code of any collection: a count and the elements, which must be all that is left.
+    pub(crate) fn read_rest(reader: &mut Reader<'a>, field: &'static str) -> Result<Self, DecodeError> {
         let count = reader.array_length(field)?.unwrap_or(0);
-        let list = Self::read(&mut reader, count, field)?;
+        let list = Self::read(reader, count, field)?;
         reader.finish(field)?;
         Ok(list)
     }

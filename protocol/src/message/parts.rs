@@ -2,6 +2,7 @@
 
 use super::envelope::{Envelope, ReplyEnvelope};
 use super::event_id::EventIdRef;
+use super::feed::FeedEventId;
 use super::key::KeyRef;
 use super::network_hop::NetworkHop;
 use super::value::ValueRef;
@@ -66,6 +67,11 @@ impl<'a> PartReader<'a> {
         EventIdRef::from_part(self.part("no event id")?)
     }
 
+    /// The event id of a message on a feed.
+    pub(crate) fn feed_event(&mut self) -> Result<FeedEventId<'a>, DecodeError> {
+        FeedEventId::decode_object(self.object("no event id")?)
+    }
+
     /// Text in modified UTF-8, which may not be empty.
     pub(crate) fn text(&mut self, problem: &'static str) -> Result<&'a [u8], DecodeError> {
         self.part(problem)?.raw().filter(|text| !text.is_empty()).ok_or(self.error(problem))
@@ -98,6 +104,18 @@ impl<'a> PartReader<'a> {
     pub(crate) fn i32(&mut self, problem: &'static str) -> Result<i32, DecodeError> {
         let part = self.part(problem)?;
         part.as_i32().ok_or(self.error(problem))
+    }
+
+    /// A number of eight bytes.
+    pub(crate) fn i64(&mut self, problem: &'static str) -> Result<i64, DecodeError> {
+        let part = self.part(problem)?;
+        part.as_i64().ok_or(self.error(problem))
+    }
+
+    /// A number of one byte.
+    pub(crate) fn u8(&mut self, problem: &'static str) -> Result<u8, DecodeError> {
+        let part = self.part(problem)?;
+        part.as_u8().ok_or(self.error(problem))
     }
 
     /// A number of four bytes that may be left out.

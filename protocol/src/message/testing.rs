@@ -151,6 +151,27 @@ macro_rules! check_reply {
     }};
 }
 
+/// Writes a message of a feed and reads it back for the test to look at; then again with parts missing at the end and with
+/// one too many, neither of which must pass.
+macro_rules! check_feed {
+    ($type:ident, $value:expr, |$found:ident| $check:block) => {{
+        use $crate::message::testing::{rebuilt, with_message};
+        let mut out = Vec::new();
+        $value.encode(&mut out);
+        with_message(&out, |message| {
+            assert_eq!((message.security(), message.header.flags.0), (None, 0));
+            let $found = $type::decode(message).unwrap();
+            $check
+            for keep in 1..message.part_count() {
+                let shorter = rebuilt(message, keep, 0);
+                with_message(&shorter, |message| assert!($type::decode(message).is_err(), "{keep} parts"));
+            }
+            let longer = rebuilt(message, message.part_count(), 1);
+            with_message(&longer, |message| assert!($type::decode(message).is_err(), "too many parts"));
+        });
+    }};
+}
+
 macro_rules! check_decoding {
     ($type:ident, $value:ident, $message:ident) => {{
         use $crate::message::testing::{rebuilt, with_message};
@@ -164,4 +185,4 @@ macro_rules! check_decoding {
     }};
 }
 
-pub(crate) use {check_decoding, check_reply, check_request};
+pub(crate) use {check_decoding, check_feed, check_reply, check_request};

@@ -1,4 +1,4 @@
-//! `VersionedObjectList` (fixed id 7): values of a getAll, version tags of a putAll or removeAll.
+//! `VersionedObjectList` (fixed id 7): values of a getAll, version tags of a putAll or removeAll, entries of a snapshot.
 //!
 //! ```text
 //!  01 07 | flags | [ keys: n, object × n ] | [ objects: n, (kind, value) × n ] | [ tags: n, (kind, tag) × n ]
@@ -113,7 +113,7 @@ impl<'a> VersionedList<'a> {
         self.flags & IS_VERSIONED != 0
     }
 
-    /// The keys; none in replies, which are in the order of the request.
+    /// The keys; none in replies to requests that name them, which are in the order of the request.
     #[must_use]
     pub const fn keys(&self) -> ObjectList<'a> {
         self.keys
@@ -137,6 +137,11 @@ impl<'a> VersionedList<'a> {
     pub fn entries(&self) -> impl Iterator<Item = ListEntry<'a>> + use<'a> {
         let mut tags = self.tags();
         self.values().map(move |value| ListEntry { value, tag: tags.next().flatten() })
+    }
+
+    /// Keys with their values and tags.
+    pub fn keyed(&self) -> impl Iterator<Item = (&'a [u8], ListEntry<'a>)> + use<'a> {
+        self.keys.iter().zip(self.entries())
     }
 
     const fn is_wrapped(&self) -> bool {
@@ -163,26 +168,51 @@ where
     I: IntoIterator<Item = ListEntry<'a>, IntoIter: ExactSizeIterator + Clone>,
 {
     let entries = entries.into_iter();
-    let tags = entries.clone().map(|entry| entry.tag);
-    let has_entries = entries.len() != 0;
-    let mut flags = 0;
-    if has_entries {
-        flags |= HAS_OBJECTS;
-    }
+    put_head(out, if entries.len() == 0 { 0 } else { HAS_OBJECTS }, entries.clone(), form);
+    put_entries(out, entries, form);
+}
+
+/// Writes a list of keys with their values.
+pub fn encode_entries<'a, I>(out: &mut impl BufMut, entries: I, form: ListForm)
+where
+    I: IntoIterator<Item = (&'a [u8], ListEntry<'a>), IntoIter: ExactSizeIterator + Clone>,
+{
+    let entries = entries.into_iter();
+    let values = entries.clone().map(|(_, entry)| entry);
+    put_head(out, HAS_KEYS | if entries.len() == 0 { 0 } else { HAS_OBJECTS }, values.clone(), form);
+    put_unsigned_vl(out, entries.len() as u64);
+    entries.for_each(|(key, _)| out.put_slice(key));
+    put_entries(out, values, form);
+}
+
+fn put_head<'a>(
+    out: &mut impl BufMut,
+    mut flags: u8,
+    entries: impl ExactSizeIterator<Item = ListEntry<'a>>,
+    form: ListForm,
+) {
     if form.wrapped {
         flags |= IS_WRAPPED;
     }
     if form.versioned {
-        flags |= IS_VERSIONED | tag_flags(tags.clone());
+        flags |= IS_VERSIONED | tag_flags(entries.map(|entry| entry.tag));
     }
     out.put_slice(&FIXED_ID);
     out.put_u8(flags);
-    if has_entries {
-        put_unsigned_vl(out, entries.len() as u64);
-        entries.for_each(|entry| put_value(out, entry.value, form.wrapped));
+}
+
+fn put_entries<'a>(
+    out: &mut impl BufMut,
+    entries: impl ExactSizeIterator<Item = ListEntry<'a>> + Clone,
+    form: ListForm,
+) {
+    if entries.len() == 0 {
+        return;
     }
-    if form.versioned && has_entries {
-        put_tags(out, tags);
+    put_unsigned_vl(out, entries.len() as u64);
+    entries.clone().for_each(|entry| put_value(out, entry.value, form.wrapped));
+    if form.versioned {
+        put_tags(out, entries.map(|entry| entry.tag));
     }
 }
 

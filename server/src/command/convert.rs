@@ -13,7 +13,7 @@ use crate::region::Old;
 const BYTE_ARRAY: u8 = 0x2e;
 
 /// A value to be kept.
-pub(super) const fn to_value(value: ValueRef<'_>) -> Value<'_> {
+pub(crate) const fn to_value(value: ValueRef<'_>) -> Value<'_> {
     match value {
         ValueRef::Null => Value::Invalid,
         ValueRef::Bytes(bytes) => Value::Bytes(bytes),
@@ -22,7 +22,7 @@ pub(super) const fn to_value(value: ValueRef<'_>) -> Value<'_> {
 }
 
 /// A value to be sent.
-pub(super) const fn to_wire(value: Value<'_>) -> ValueRef<'_> {
+pub(crate) const fn to_wire(value: Value<'_>) -> ValueRef<'_> {
     match value {
         Value::Invalid => ValueRef::Null,
         Value::Bytes(bytes) => ValueRef::Bytes(bytes),
@@ -31,12 +31,12 @@ pub(super) const fn to_wire(value: Value<'_>) -> ValueRef<'_> {
 }
 
 /// The value of a record; null for a tombstone and for an entry without one.
-pub(super) fn value_of(record: &Record) -> ValueRef<'_> {
+pub(crate) fn value_of(record: &Record) -> ValueRef<'_> {
     record.value().map_or(ValueRef::Null, to_wire)
 }
 
 /// An old value to be sent. Of one that is no longer known Geode sends the INVALID token.
-pub(super) fn old_value(old: &Old) -> ValueRef<'_> {
+pub(crate) fn old_value(old: &Old) -> ValueRef<'_> {
     match old {
         Old::Absent => ValueRef::Null,
         Old::Entry(record) => value_of(record),
@@ -45,13 +45,13 @@ pub(super) fn old_value(old: &Old) -> ValueRef<'_> {
 }
 
 /// A version as clients see it.
-pub(super) fn tag(version: Version) -> VersionTag<'static> {
+pub(crate) fn tag(version: Version) -> VersionTag<'static> {
     let timestamp = u64::try_from(version.timestamp_millis).unwrap_or_default();
     VersionTag::new(version.entry, version.region, timestamp)
 }
 
 /// A callback argument as changes keep it: one serialized object.
-pub(super) fn callback(callback: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn callback(callback: ValueRef<'_>) -> Option<Cow<'_, [u8]>> {
     match callback {
         ValueRef::Null => None,
         ValueRef::Object(object) => Some(Cow::Borrowed(object)),

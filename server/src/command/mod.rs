@@ -4,12 +4,15 @@
 mod bulk;
 mod clear;
 mod contains;
-mod convert;
+pub(crate) mod convert;
+mod cq;
 mod destroy;
+mod feed;
 mod get;
 mod get_all;
 mod get_entry;
 pub(crate) mod housekeeping;
+mod interest;
 mod invalidate;
 mod key_set;
 mod metadata;
@@ -66,7 +69,19 @@ pub(crate) fn run(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Result<
         | M::GetPdxEnumById
         | M::GetPdxTypes
         | M::GetPdxEnums => pdx::pdx(exchange, message),
-        M::Ping | M::ClientReady | M::PeriodicAck => housekeeping::acknowledge(exchange),
+        M::RegisterInterest => interest::register(exchange, message),
+        M::RegisterInterestList => interest::register_list(exchange, message),
+        M::UnregisterInterest => interest::unregister(exchange, message),
+        M::UnregisterInterestList => interest::unregister_list(exchange, message),
+        M::ExecuteCq | M::ExecuteCqWithInitialResults => cq::execute(exchange, message),
+        M::StopCq | M::CloseCq | M::GetCqStats => cq::end(exchange, message),
+        M::GetDurableCqs => Ok(cq::durable(exchange)),
+        M::MonitorCq => cq::monitor(message),
+        M::MakePrimary => Ok(feed::make_primary(exchange, message)),
+        M::ClientReady => Ok(feed::client_ready(exchange)),
+        M::PeriodicAck => feed::acknowledge(exchange, message),
+        M::RequestEventValue => feed::event_value(exchange, message),
+        M::Ping => housekeeping::acknowledge(exchange),
         other => Err(unsupported::failure(other)),
     }
 }

@@ -20,6 +20,7 @@ mod timer;
 
 use std::future::poll_fn;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -35,7 +36,7 @@ use self::timer::{Expired, Timer};
 use crate::config::Limits;
 use crate::memory::{FREE_BYTES, MemoryBudget, Reservation};
 use crate::metrics::{Metrics, RefusalReason};
-use crate::seam::{CloseReason, ConnectionEngine, Next, Step};
+use crate::seam::{Adopt, CloseReason, ConnectionEngine, Next, Step};
 use crate::shutdown::Shutdown;
 
 /// What every connection of a node shares.
@@ -61,6 +62,26 @@ pub(crate) enum End {
     Cut(RefusalReason),
 }
 
+/// What became of a connection.
+pub(crate) enum Outcome<S> {
+    /// It is over.
+    Ended(End),
+    /// Its socket belongs to somebody else now.
+    HandedOver(S, Adopt),
+}
+
+/// Why the turns end.
+enum Stop {
+    End(End),
+    HandOver(Adopt),
+}
+
+impl<T: Into<End>> From<T> for Stop {
+    fn from(end: T) -> Self {
+        Self::End(end.into())
+    }
+}
+
 impl From<io::Error> for End {
     fn from(error: io::Error) -> Self {
         Self::Peer(Some(error.kind()))
@@ -73,7 +94,7 @@ const READ_BYTES: usize = 4 << 10;
 /// One connection. Dropping it closes the engine, however the task ends.
 pub(crate) struct Connection<S, E: ConnectionEngine> {
     stream: S,
-    engine: E,
+    engine: Engine<E>,
     shared: Arc<Shared>,
     timer: Timer,
     /// What has been read and not dealt with.
@@ -101,7 +122,7 @@ where
     pub(crate) fn new(stream: S, engine: E, shared: Arc<Shared>, deadline: Instant) -> Self {
         Self {
             stream,
-            engine,
+            engine: Engine { engine, clock: Arc::clone(&shared.clock) },
             timer: Timer::handshake(deadline),
             shared,
             input: BytesMut::new(),
@@ -114,22 +135,23 @@ where
         }
     }
 
-    /// Serves the peer until one side ends it.
-    pub(crate) async fn run(mut self) -> End {
+    /// Serves the peer until one side ends it, or the socket passes to somebody else.
+    pub(crate) async fn run(mut self) -> Outcome<S> {
         let end = loop {
             match self.turn().await {
                 Ok(()) => {}
-                Err(end) => break end,
+                Err(Stop::HandOver(adopt)) => return Outcome::HandedOver(self.stream, adopt),
+                Err(Stop::End(end)) => break end,
             }
         };
         if matches!(end, End::Engine(_) | End::Drained) {
             Box::pin(farewell::say(&mut self.stream)).await;
         }
-        end
+        Outcome::Ended(end)
     }
 
     /// Reads once and carries out what the engine wants.
-    async fn turn(&mut self) -> Result<(), End> {
+    async fn turn(&mut self) -> Result<(), Stop> {
         let mut next = self.input().await?;
         loop {
             if !self.output.is_empty() || self.unflushed {
@@ -142,11 +164,12 @@ where
                 Next::Wait(answer) => {
                     let patience = self.shared.limits.answer_time;
                     let Ok(completion) = Box::pin(tokio::time::timeout(patience, answer)).await else {
-                        return Err(End::Cut(RefusalReason::AnswerTimeout));
+                        return Err(End::Cut(RefusalReason::AnswerTimeout).into());
                     };
                     self.step(|engine, now, out| engine.complete(completion, now, out)).await?
                 }
-                Next::Close(reason) => return Err(End::Engine(reason)),
+                Next::Close(reason) => return Err(End::Engine(reason).into()),
+                Next::HandOver(adopt) => return Err(Stop::HandOver(adopt)),
             };
         }
     }
@@ -356,7 +379,7 @@ where
         // Looked at before every write, too: a user may be cut off while a peer is slow to read.
         let mut is_good = || {
             // Borrowed uniquely, because engines need not be shareable between threads.
-            let engine: &mut E = &mut *engine;
+            let engine: &mut E = engine;
             shared.clock.now() < engine.good_until()
         };
         let written = poll_fn(|cx| poll_flush(cx, stream, output, &shared.metrics, &mut is_good));
@@ -378,9 +401,29 @@ where
     }
 }
 
-impl<S, E: ConnectionEngine> Drop for Connection<S, E> {
+/// An engine that is closed when it goes, however that comes about.
+struct Engine<E: ConnectionEngine> {
+    engine: E,
+    clock: Arc<dyn Clock>,
+}
+
+impl<E: ConnectionEngine> Deref for Engine<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        &self.engine
+    }
+}
+
+impl<E: ConnectionEngine> DerefMut for Engine<E> {
+    fn deref_mut(&mut self) -> &mut E {
+        &mut self.engine
+    }
+}
+
+impl<E: ConnectionEngine> Drop for Engine<E> {
     fn drop(&mut self) {
-        self.engine.close(self.shared.clock.now());
+        self.engine.close(self.clock.now());
     }
 }
 

@@ -156,7 +156,10 @@ impl Setup {
         let connection = Connection::new(stream, engine, Arc::clone(&shared), deadline);
         let (told, task) = tokio::sync::oneshot::channel();
         shared.shutdown.spawn(async move {
-            let _ = told.send(connection.run().await);
+            match connection.run().await {
+                Outcome::Ended(end) => drop(told.send(end)),
+                Outcome::HandedOver(..) => panic!("this engine keeps its socket"),
+            }
         });
         let task = tokio::spawn(async move { task.await.expect("the connection's end") });
         Dialogue { peer, task, seen, shared }

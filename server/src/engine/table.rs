@@ -28,6 +28,11 @@ pub struct ScanPosition {
     shard: usize,
 }
 
+impl ScanPosition {
+    /// Behind the last entry.
+    pub const END: Self = Self { shard: usize::MAX };
+}
+
 /// The records of one region and its counters.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -136,7 +141,7 @@ impl Table {
     pub(super) fn scan(&self, position: &mut ScanPosition, out: &mut Vec<Record>) -> bool {
         out.clear();
         while let Some(shard) = self.shards.get(position.shard) {
-            position.shard += 1;
+            position.shard = position.shard.saturating_add(1);
             let shard = shard.read();
             if shard.entries() > 0 {
                 out.reserve(shard.entries());

@@ -9,7 +9,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Counter, Gauge, Histogram, Label, Labelled, Metrics, OperationKind, OperationResult};
+use super::{
+    Counter, FeedMetrics, Gauge, Histogram, Label, Labelled, Metrics, OperationKind, OperationResult,
+};
 
 /// Writes everything in the OpenMetrics text format.
 ///
@@ -33,6 +35,7 @@ impl Collector for Export {
         logins(&mut page, &self.0)?;
         let m = &*self.0;
         operations(&mut page, m)?;
+        feeds(&mut page, &m.feeds)?;
         page.histogram(
             "request_latency",
             "From reading a request to handing over a ready answer",
@@ -72,6 +75,27 @@ fn logins(page: &mut Page<'_>, m: &Metrics) -> fmt::Result {
     )?;
     page.counter("logouts", "Subjects handed back to the security manager", None, &m.logouts)?;
     page.counter("revocations", "Logins cut off from outside", None, &m.revocations)
+}
+
+fn feeds(page: &mut Page<'_>, m: &FeedMetrics) -> fmt::Result {
+    page.gauge("feeds_live", "Feeds that exist", None, &m.live)?;
+    page.gauge("feeds_away", "Feeds whose client is expected back", None, &m.away)?;
+    page.counter("feeds_opened", "Feeds opened or taken up again", None, &m.opened)?;
+    page.counter("feeds_resumed", "Feeds taken up again", None, &m.resumed)?;
+    page.counter("feeds_given_up", "Feeds ended because no login came", None, &m.given_up)?;
+    page.counter("feeds_revoked", "Feeds cut because their user was cut off", None, &m.revoked)?;
+    page.counter("feeds_resynchronised", "Queues that reached a bound", None, &m.resynchronised)?;
+    page.gauge("feed_registrations", "Registrations of interest and queries", None, &m.registrations)?;
+    page.gauge("feed_lanes_held", "Users whose events wait for a login", None, &m.lanes_held)?;
+    page.counter("feed_events_sent", "Events handed to sockets", None, &m.events_sent)?;
+    page.counter("feed_events_refused", "Events that their user may not see", None, &m.events_refused)?;
+    page.counter("feed_events_lost", "Events dropped at a bound", None, &m.events_lost)?;
+    page.counter("feed_asks_early", "Requests to log in before the end", None, &m.asks_early)?;
+    page.counter("feed_asks_late", "Requests to log in after the end", None, &m.asks_late)?;
+    page.counter("feed_nudges", "Operations refused to make old clients log in", None, &m.nudges)?;
+    page.gauge("feed_queued", "Bytes kept alive by waiting events", Some(Unit::Bytes), &m.queued_bytes)?;
+    page.gauge("feed_queued_events", "Events that wait or are unacknowledged", None, &m.queued_events)?;
+    page.gauge("feed_behind", "Changes that feeds have not looked at", None, &m.behind)
 }
 
 fn operations(page: &mut Page<'_>, m: &Metrics) -> fmt::Result {

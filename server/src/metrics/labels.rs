@@ -1,5 +1,7 @@
 //! The closed sets of label values.
 
+use druse_protocol::auth::AuthError;
+
 /// The values of one label: a closed set, so that no peer can make up new ones.
 pub trait Label: Copy + 'static {
     /// Every value, in the order of its index.
@@ -102,6 +104,18 @@ label! {
         Unavailable = "unavailable",
         /// The client tried too often.
         Throttled = "throttled",
+    }
+}
+
+impl LoginResult {
+    /// How a login is counted that was refused for this reason.
+    #[must_use]
+    pub fn of(error: &AuthError) -> Self {
+        match error {
+            AuthError::Expired(_) => Self::Expired,
+            AuthError::Unavailable(_) => Self::Unavailable,
+            _ => Self::Failed,
+        }
     }
 }
 

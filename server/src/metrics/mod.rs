@@ -2,6 +2,7 @@
 //! form is made from them on demand, by [`render`].
 
 mod export;
+mod feeds;
 mod histogram;
 mod labels;
 
@@ -9,6 +10,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 pub use export::render;
+pub use feeds::FeedMetrics;
 pub use histogram::{Histogram, LATENCY_BOUNDS_MICROS};
 pub use labels::{Label, LoginResult, OperationKind, OperationResult, RefusalReason};
 
@@ -123,6 +125,8 @@ impl Operations {
 /// owner as it changes.
 #[derive(Debug, Default)]
 pub struct Metrics {
+    /// What clients are told of changes.
+    pub feeds: FeedMetrics,
     /// Connections accepted.
     pub connections_accepted: Counter,
     /// Connections open now.

@@ -12,6 +12,7 @@ use crate::config::{HostPort, Limits, ServerConfig, TlsConfig};
 use crate::engine::Engine;
 use crate::region::RegionOptions;
 use crate::security::SecurityPolicies;
+use crate::subscription::FeedPolicies;
 
 /// Says how a node is to be; made by [`Node::builder`].
 #[must_use = "a node that is not started does nothing"]
@@ -20,6 +21,7 @@ pub struct NodeBuilder {
     pub(super) regions: Vec<(String, RegionOptions)>,
     pub(super) security: Option<Security>,
     pub(super) policies: SecurityPolicies,
+    pub(super) feeds: FeedPolicies,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) seed: Option<[u8; 32]>,
     pub(super) engine: Option<Arc<dyn Engine>>,
@@ -38,6 +40,7 @@ impl Default for NodeBuilder {
             regions: Vec::new(),
             security: None,
             policies: SecurityPolicies::default(),
+            feeds: FeedPolicies::default(),
             clock: Arc::new(SystemClock),
             seed: None,
             engine: None,
@@ -131,6 +134,12 @@ impl NodeBuilder {
     /// How logins are treated.
     pub fn policies(mut self, policies: SecurityPolicies) -> Self {
         self.policies = policies;
+        self
+    }
+
+    /// How clients are told of changes, and of the end of their logins.
+    pub fn feeds(mut self, policies: FeedPolicies) -> Self {
+        self.feeds = policies;
         self
     }
 

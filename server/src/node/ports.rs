@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::StartError;
 use crate::acceptor::Acceptor;
-use crate::clients::{Clients, EngineFactory};
+use crate::clients::{Clients, Door, EngineFactory};
 use crate::config::ServerConfig;
 use crate::connection::Shared;
 use crate::locator::{Directory, Locator};
@@ -67,16 +67,19 @@ impl Ports {
         }
     }
 
-    /// Serves them until the draining begins.
-    pub(super) fn open(self, factory: impl EngineFactory, shared: Arc<Shared>) {
+    /// Serves them until the draining begins. Gives the way in that needs no port.
+    pub(super) fn open<F: EngineFactory>(self, factory: F, shared: Arc<Shared>) -> Arc<Door<F>> {
         let shutdown = shared.shutdown.clone();
-        shutdown.spawn(Clients::new(self.clients, self.tls, factory, shared).run());
+        let clients = Clients::new(self.clients, self.tls, factory, shared);
+        let door = clients.door();
+        shutdown.spawn(clients.run());
         if let Some(locator) = self.locator {
             shutdown.spawn(locator.run(shutdown.clone()));
         }
         if let Some(probe) = self.probe {
             shutdown.spawn(probe.run(shutdown.clone()));
         }
+        door
     }
 }
 

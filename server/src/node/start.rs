@@ -1,6 +1,7 @@
 //! From a description to a running node.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::sync::Arc;
 
 use druse_protocol::handshake::{Member, MemberKind, PIPELINED_GROUP};
@@ -13,7 +14,7 @@ use super::ports::Ports;
 use super::{Node, Sessions, StartError, open_files, upkeep};
 use crate::config::{HostPort, ServerConfig};
 use crate::connection::Shared;
-use crate::core::{NodeCore, watch_revocations};
+use crate::core::{FeedOptions, NodeCore, NodeParts, watch_revocations};
 use crate::engine::{Engine, MemoryEngine, MemoryOptions, Retention};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
@@ -23,7 +24,7 @@ use crate::security::Security;
 use crate::shutdown::Shutdown;
 
 pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
-    let NodeBuilder { config, regions, security, policies, clock, seed, engine } = builder;
+    let NodeBuilder { config, regions, security, policies, feeds, clock, seed, engine } = builder;
     // First of all: whatever else is wrong, this must not be overlooked.
     let manager = match security.ok_or(StartError::NoSecurity)? {
         Asked::Manager(manager) => Some(manager),
@@ -55,19 +56,27 @@ pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
     }
     open_files::check(config.limits.connections);
 
-    let core = Arc::new(NodeCore {
+    let feeds = FeedOptions {
+        policies: feeds,
+        shards: std::thread::available_parallelism().map_or(1, NonZero::get),
+        seed: random.random(),
+        clock: Arc::clone(&clock),
+    };
+    let core = Arc::new(NodeCore::new(NodeParts {
         member: member(&config, addresses.clients, &mut random),
         frames: shared.frames,
         regions,
         pdx,
         security,
         metrics,
-    });
+        feeds,
+    }));
+    core.feeds.start(&shared.shutdown);
     let stop = CancellationToken::new();
     let upkeep = tokio::spawn(upkeep::run(Arc::clone(&core), clock, stop.clone()));
-    ports.open(Sessions(Arc::clone(&core)), Arc::clone(&shared));
+    let door = ports.open(Sessions(Arc::clone(&core)), Arc::clone(&shared));
     tracing::info!(clients = %addresses.clients, locator = ?addresses.locator, probes = ?addresses.probes, "node started");
-    Ok(Node { addresses, core, shared, upkeep: Some(upkeep), stop })
+    Ok(Node { addresses, core, shared, door, upkeep: Some(upkeep), stop })
 }
 
 fn random(seed: Option<[u8; 32]>) -> Result<StdRng, StartError> {

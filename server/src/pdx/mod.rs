@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use druse_protocol::value::equality::equals;
-use druse_protocol::value::pdx::{EnumInfo, PdxType, PdxTypes, next_id};
+use druse_protocol::value::pdx::{EnumInfo, PdxFieldType, PdxType, PdxTypes, next_id};
 use file::{Kind, RegistryFile};
 pub use file::{RegistryFileError, Tail};
 use parking_lot::{Mutex, RwLock};
 
 use crate::engine::Outcome;
+use crate::query::ClassVersions;
 use crate::region::SameObject;
 
 /// How much is taken from clients.
@@ -207,6 +208,14 @@ impl PdxTypes for PdxRegistry {
 
     fn pdx_enum(&self, id: i32) -> Option<Arc<EnumInfo>> {
         self.known.read().enums.things.get(&id).map(|entry| Arc::clone(&entry.thing))
+    }
+}
+
+impl ClassVersions for PdxRegistry {
+    fn field_of_class(&self, class: &str, field: &str) -> Option<PdxFieldType> {
+        let known = self.known.read();
+        let mut versions = known.types.things.values().filter(|entry| entry.thing.class_name == class);
+        versions.find_map(|entry| entry.thing.field(field).map(|field| field.kind))
     }
 }
 

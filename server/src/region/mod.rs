@@ -92,6 +92,11 @@ impl Region {
         self.engine.get(self.id, key)
     }
 
+    /// Place of the newest change in the log of all regions.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.engine.log().last_seq()
+    }
+
     /// Number of entries, invalid ones included.
     #[must_use]
     pub fn len(&self) -> usize {

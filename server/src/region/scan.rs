@@ -15,6 +15,11 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// A walk over nothing.
+    pub(crate) fn over(region: Arc<Region>) -> Self {
+        Self { position: ScanPosition::END, ..Self::new(region) }
+    }
+
     pub(super) fn new(region: Arc<Region>) -> Self {
         Self { region, position: ScanPosition::default(), shard: Vec::new() }
     }

@@ -12,7 +12,7 @@
 //! one short mutex, never across an `authenticate`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
 use druse_protocol::auth::AuthError;
@@ -55,6 +55,10 @@ pub(crate) struct Cell {
     subject: ArcSwapOption<Subject>,
     /// Requests that were told to log in and have not done so yet.
     invitations: AtomicU32,
+    /// Logins that came and were no fresher than the one at hand.
+    stale: AtomicU32,
+    /// Whether one operation is to be refused so that its client logs in before the end comes.
+    nudge: AtomicBool,
     state: Mutex<CellState>,
     context: Arc<CellContext>,
 }
@@ -67,6 +71,28 @@ struct CellState {
     freshness: Freshness,
     /// Where the cell stands in the table of ends.
     timer: Micros,
+    /// The feed whose events rest on this login.
+    watcher: Option<Arc<dyn CellWatcher>>,
+}
+
+/// Whoever must hear of every change of a login: a feed, which holds back events or lets them go.
+pub(crate) trait CellWatcher: Send + Sync {
+    /// The cell has another generation, or a login came that was not fresher. Called under the cell's lock: must only take
+    /// note.
+    fn changed(&self);
+}
+
+/// What a feed has to know of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its end has not come.
+    Live,
+    /// It has run out; a fresher one is waited for.
+    Expired,
+    /// It was ended from outside.
+    Revoked,
+    /// Nobody can log in here any more.
+    Closed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,9 +129,12 @@ impl Cell {
                 name: subject.name().into(),
                 freshness: subject.freshness(),
                 timer: deadline,
+                watcher: None,
             }),
             subject: ArcSwapOption::new(Some(subject)),
             invitations: AtomicU32::new(0),
+            stale: AtomicU32::new(0),
+            nudge: AtomicBool::new(false),
             context,
         });
         cell.context.metrics.logins_live.inc();
@@ -124,7 +153,6 @@ impl Cell {
     }
 
     /// Rises with every login and with every end of one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "feeds compare it before each event"))]
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -139,6 +167,42 @@ impl Cell {
     pub(crate) fn take_invitation(&self) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         self.invitations.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    /// How many logins were answered with success although they were no fresher than the one at hand.
+    pub(crate) fn stale_logins(&self) -> u32 {
+        self.stale.load(Ordering::Acquire)
+    }
+
+    /// The next operation is to be refused in the words that make an old client log in, before the end comes. Such clients
+    /// cannot be asked on their feed.
+    pub(crate) fn nudge(&self) {
+        self.nudge.store(true, Ordering::Release);
+    }
+
+    /// Whether this operation is the one to be refused.
+    pub(crate) fn take_nudge(&self) -> bool {
+        self.nudge.load(Ordering::Relaxed) && self.nudge.swap(false, Ordering::AcqRel)
+    }
+
+    /// From now on `watcher` hears of every change, and whoever watched before does not.
+    pub(crate) fn watch(&self, watcher: Option<Arc<dyn CellWatcher>>) {
+        self.state.lock().watcher = watcher;
+    }
+
+    /// Whether a feed rests on this login.
+    pub(super) fn is_watched(&self) -> bool {
+        self.state.lock().watcher.is_some()
+    }
+
+    /// How the login stands. One whose end has come and that nobody has taken out yet counts as expired.
+    pub(crate) fn standing(&self, now: Micros) -> Standing {
+        match self.state.lock().phase {
+            Phase::Valid if self.is_live(now) => Standing::Live,
+            Phase::Valid | Phase::Expired => Standing::Expired,
+            Phase::Revoked(_) => Standing::Revoked,
+            Phase::Closed => Standing::Closed,
+        }
     }
 
     /// Whether there is a login whose end has not come.
@@ -239,6 +303,8 @@ impl Cell {
             }
         };
         if !fresher {
+            self.stale.fetch_add(1, Ordering::Release);
+            state.tell();
             return Ok(Rebound::Stale);
         }
         self.replace(&mut state, subject);
@@ -271,7 +337,9 @@ impl Cell {
         self.subject.store(Some(Arc::clone(subject)));
         self.deadline.store(end.0, Ordering::Release);
         self.generation.fetch_add(1, Ordering::Release);
+        self.nudge.store(false, Ordering::Release);
         self.context.deadlines.set(self, before, end);
+        state.tell();
     }
 
     fn expire(&self, state: &mut CellState, phase: Phase, now: Micros) {
@@ -292,6 +360,15 @@ impl Cell {
         }
         state.phase = phase;
         self.context.deadlines.remove(state.timer, self.serial);
+        state.tell();
+    }
+}
+
+impl CellState {
+    fn tell(&self) {
+        if let Some(watcher) = &self.watcher {
+            watcher.changed();
+        }
     }
 }
 

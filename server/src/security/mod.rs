@@ -27,9 +27,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use authorize::{Permit, Wanted};
-pub(crate) use cell::Cell;
 use cell::CellContext;
 pub use cell::PrincipalChange;
+pub(crate) use cell::{Cell, CellWatcher, Standing};
 use clients::Clients;
 use deadlines::Deadlines;
 use druse_protocol::auth::{AuthError, DecisionScope, Revocation, SecurityManager};

@@ -16,8 +16,9 @@ use super::Security;
 use super::cell::{Cell, Rebound};
 use super::logins::Authenticated;
 use super::pace::Pace;
+use super::subject::Subject;
 
-/// All users of one client identity. Every connection of the identity holds it; with the last one it goes.
+/// All users of one client identity. Every connection and feed of the identity holds it; with the last one it goes.
 pub(crate) struct ClientUserAuths {
     state: RwLock<State>,
     /// Counts removals of ids, so that a connection can keep what it looked up.
@@ -25,10 +26,36 @@ pub(crate) struct ClientUserAuths {
 }
 
 struct State {
-    cells: HashMap<i64, Arc<Cell>, foldhash::fast::RandomState>,
+    ids: HashMap<i64, Id, foldhash::fast::RandomState>,
+    /// Number of the next id.
+    issued: u64,
+    users: Users,
     connections: usize,
     pace: Pace,
 }
+
+/// What a unique id names.
+struct Id {
+    cell: Arc<Cell>,
+    /// Its place among the ids of the client, in the order in which they were given out.
+    number: u64,
+}
+
+/// How many users the client has, as far as its feed has told.
+///
+/// ```text
+///  Unknown ── feed with credentials ──► One (whatever id, it is the same login)
+///     └────── feed without ───────────► Several (a login for each id)
+/// ```
+enum Users {
+    Unknown,
+    One(Arc<Cell>),
+    Several,
+}
+
+/// How many ids of one user are kept. A client that names none when it logs in gets another one each time; a request that
+/// is under way with the one before must still find its login.
+const ALIASES: usize = 64;
 
 /// A login that took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +68,26 @@ pub(crate) struct Admitted {
 
 impl ClientUserAuths {
     pub(super) fn new() -> Self {
-        Self {
-            state: RwLock::new(State { cells: HashMap::default(), connections: 0, pace: Pace::default() }),
-            removals: AtomicU64::new(0),
-        }
+        let state = State {
+            ids: HashMap::default(),
+            issued: 0,
+            users: Users::Unknown,
+            connections: 0,
+            pace: Pace::default(),
+        };
+        Self { state: RwLock::new(state), removals: AtomicU64::new(0) }
     }
 
     /// The cell that an id names, for this identity.
     pub(crate) fn cell(&self, unique_id: i64) -> Option<Arc<Cell>> {
-        self.state.read().cells.get(&unique_id).cloned()
+        self.state.read().ids.get(&unique_id).map(|id| Arc::clone(&id.cell))
+    }
+
+    /// The newest id that names a cell.
+    pub(crate) fn id_of(&self, cell: &Arc<Cell>) -> Option<i64> {
+        let state = self.state.read();
+        let ids = state.ids.iter().filter(|(_, id)| Arc::ptr_eq(&id.cell, cell));
+        ids.max_by_key(|(_, id)| id.number).map(|(&unique_id, _)| unique_id)
     }
 
     /// Changes whenever an id is removed: what was looked up before may hold no longer.
@@ -59,25 +97,31 @@ impl ClientUserAuths {
 
     /// Some login of the client whose end has not come: what requests need that carry no id by protocol.
     pub(crate) fn any_live(&self, now: Micros) -> Option<Arc<Cell>> {
-        self.state.read().cells.values().find(|cell| cell.is_live(now)).cloned()
+        self.state.read().cells().find(|cell| cell.is_live(now)).cloned()
     }
 
     /// Whether the client has ever logged in: decides how the lack of a live login is worded.
     pub(crate) fn any(&self) -> Option<Arc<Cell>> {
-        self.state.read().cells.values().next().cloned()
+        self.state.read().cells().next().cloned()
     }
 
-    /// REMOVE_USER_AUTH: the id names nobody any more. Returns whether it named somebody.
+    /// REMOVE_USER_AUTH: the id names nobody any more. Returns whether it named somebody. The login goes with its last id.
     pub(crate) fn remove(&self, unique_id: i64) -> bool {
-        let removed = self.state.write().cells.remove(&unique_id);
+        let mut state = self.state.write();
+        let Some(Id { cell, .. }) = state.ids.remove(&unique_id) else { return false };
+        let is_last = !state.ids.values().any(|id| Arc::ptr_eq(&id.cell, &cell));
+        drop(state);
         self.removals.fetch_add(1, Ordering::Release);
-        removed.inspect(|cell| cell.close()).is_some()
+        if is_last {
+            cell.close();
+        }
+        true
     }
 
     /// How long the next login of this identity has to wait before the manager is asked.
     pub(super) fn delay(&self, now: Micros) -> Duration {
         let mut state = self.state.write();
-        let size = state.connections.saturating_add(state.cells.len());
+        let size = state.connections.saturating_add(state.ids.len());
         state.pace.delay(size, now)
     }
 
@@ -92,37 +136,78 @@ impl ClientUserAuths {
         now: Micros,
     ) -> Result<Admitted, AuthError> {
         let subject = &login.subject;
-        if now >= subject.deadline() {
-            // A credential that is dead on arrival never becomes a login. In Geode it does, and is refused at the first
-            // check, and so on for ever (ref. 3, section 7, row 2).
-            return Err(AuthError::Expired("the credential has expired".to_owned()));
-        }
+        check_end(subject, now)?;
         let mut state = self.state.write();
         // Under the lock: a revocation that comes later finds the cell, one that came earlier is seen here.
         security.check_revoked(subject)?;
         if let Some(unique_id) = login.named
-            && let Some(cell) = state.cells.get(&unique_id)
+            && let Some(id) = state.ids.get(&unique_id)
         {
-            return match cell.rebind(subject)? {
+            return match id.cell.rebind(subject)? {
                 Rebound::Replaced | Rebound::Stale => Ok(Admitted { unique_id, renewed: true }),
             };
         }
-        let dropped = state.make_room(security.policies().ids_per_client, login.names_no_ids, now);
-        let unique_id = security.new_unique_id(|id| state.cells.contains_key(&id));
-        let cell = security.new_cell(Arc::clone(subject));
-        state.cells.insert(unique_id, cell);
+        let known = state.adopter(subject, now);
+        let renewed = known.is_some();
+        let cell = match known {
+            Some(cell) => {
+                cell.rebind(subject)?;
+                cell
+            }
+            None => security.new_cell(Arc::clone(subject)),
+        };
+        let mut dropped = state.make_room(security.policies().ids_per_client, login.names_no_ids, now);
+        let unique_id = security.new_unique_id(|id| state.ids.contains_key(&id));
+        dropped += state.issue(unique_id, cell);
         drop(state);
-        if !dropped.is_empty() {
+        if dropped > 0 {
             self.removals.fetch_add(1, Ordering::Release);
-            dropped.iter().for_each(|cell| cell.close());
         }
-        Ok(Admitted { unique_id, renewed: false })
+        Ok(Admitted { unique_id, renewed })
+    }
+
+    /// Takes the login in that came with a feed. From now on the client has one user: all ids of that principal name one
+    /// and the same login, the freshest.
+    ///
+    /// # Errors
+    /// As [`ClientUserAuths::admit`].
+    pub(crate) fn admit_feed(
+        &self,
+        security: &Security,
+        login: &Authenticated,
+        now: Micros,
+    ) -> Result<Arc<Cell>, AuthError> {
+        let subject = &login.subject;
+        check_end(subject, now)?;
+        let mut state = self.state.write();
+        security.check_revoked(subject)?;
+        let cell = match state.freshest(subject.name(), now) {
+            Some(cell) => {
+                cell.rebind(subject)?;
+                cell
+            }
+            None => security.new_cell(Arc::clone(subject)),
+        };
+        let merged = state.merge(&cell);
+        state.users = Users::One(Arc::clone(&cell));
+        drop(state);
+        if !merged.is_empty() {
+            self.removals.fetch_add(1, Ordering::Release);
+            merged.iter().for_each(|cell| cell.close());
+        }
+        Ok(cell)
+    }
+
+    /// A feed without credentials has come: the client has several users, each with a login of its own.
+    pub(crate) fn has_several_users(&self) {
+        self.state.write().users = Users::Several;
     }
 
     /// Ends the logins of `principal` that were made before `before`; returns how many there were.
     pub(super) fn revoke(&self, principal: &str, before: Micros, now: Micros) -> usize {
         let state = self.state.read();
-        state.cells.values().filter(|cell| cell.revoke(principal, before, now)).count()
+        // A login that has several ids is found once for each, but ends once.
+        state.cells().filter(|cell| cell.revoke(principal, before, now)).count()
     }
 
     pub(super) fn connected(&self) {
@@ -136,38 +221,99 @@ impl ClientUserAuths {
         if state.connections > 0 {
             return false;
         }
-        let cells = std::mem::take(&mut state.cells);
+        let ids = std::mem::take(&mut state.ids);
+        let users = std::mem::replace(&mut state.users, Users::Unknown);
         drop(state);
         self.removals.fetch_add(1, Ordering::Release);
-        cells.values().for_each(|cell| cell.close());
+        ids.values().for_each(|id| id.cell.close());
+        if let Users::One(cell) = users {
+            cell.close();
+        }
         true
     }
 
     /// How many ids there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.state.read().cells.len()
+        self.state.read().ids.len()
     }
 }
 
 impl State {
-    /// Makes room for another id. A client that names no ids when it logs in again leaves its old ones behind, which
-    /// nobody can bind again: those that have ended go. At the bound the oldest go, ended or not: whoever still uses one
-    /// is answered like a stranger and logs in again.
-    fn make_room(&mut self, bound: usize, names_no_ids: bool, now: Micros) -> Vec<Arc<Cell>> {
-        let mut dropped = Vec::new();
-        if names_no_ids || self.cells.len() >= bound {
-            dropped.extend(self.cells.extract_if(|_, cell| cell.is_over(now)).map(|(_, cell)| cell));
-        }
-        while self.cells.len() >= bound.max(1) {
-            let Some(oldest) = self.cells.iter().min_by_key(|(_, cell)| cell.serial()).map(|(&id, _)| id)
-            else {
-                break;
-            };
-            dropped.extend(self.cells.remove(&oldest));
-        }
-        dropped
+    fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
+        let one = match &self.users {
+            Users::One(cell) => Some(cell),
+            Users::Unknown | Users::Several => None,
+        };
+        one.into_iter().chain(self.ids.values().map(|id| &id.cell))
     }
+
+    /// The login to which one belongs that names no id: the client's only user, or a user of several whose events wait.
+    fn adopter(&self, subject: &Subject, now: Micros) -> Option<Arc<Cell>> {
+        let waits = |cell: &&Arc<Cell>| cell.is_watched() && !cell.is_live(now);
+        let found = match &self.users {
+            Users::Unknown => None,
+            Users::One(cell) => Some(cell).filter(|cell| &*cell.name() == subject.name()),
+            Users::Several => self.cells().filter(waits).find(|cell| &*cell.name() == subject.name()),
+        };
+        found.cloned()
+    }
+
+    /// Of the logins of that principal the one that lasts longest.
+    fn freshest(&self, principal: &str, now: Micros) -> Option<Arc<Cell>> {
+        let mine = self.cells().filter(|cell| &*cell.name() == principal);
+        mine.max_by_key(|cell| (cell.is_watched(), cell.is_live(now), cell.deadline())).cloned()
+    }
+
+    /// Makes all ids of the principal of `cell` name it. What they named before is returned.
+    fn merge(&mut self, cell: &Arc<Cell>) -> Vec<Arc<Cell>> {
+        let name = cell.name();
+        let others =
+            self.ids.values_mut().filter(|id| !Arc::ptr_eq(&id.cell, cell) && id.cell.name() == name);
+        others.map(|id| std::mem::replace(&mut id.cell, Arc::clone(cell))).collect()
+    }
+
+    /// Gives a cell another id. Of many the oldest goes; how many went is returned.
+    fn issue(&mut self, unique_id: i64, cell: Arc<Cell>) -> usize {
+        let aliases = self.ids.iter().filter(|(_, id)| Arc::ptr_eq(&id.cell, &cell));
+        let aliases: Vec<(u64, i64)> = aliases.map(|(&unique_id, id)| (id.number, unique_id)).collect();
+        let number = self.issued;
+        self.issued += 1;
+        self.ids.insert(unique_id, Id { cell, number });
+        if aliases.len() < ALIASES {
+            return 0;
+        }
+        let oldest = aliases.iter().min().and_then(|(_, oldest)| self.ids.remove(oldest));
+        usize::from(oldest.is_some())
+    }
+
+    /// Makes room for another id and returns how many had to go. A client that names no ids when it logs in again leaves
+    /// its old ones behind, which nobody can bind again: those that have ended go, unless a feed waits for them. At the
+    /// bound the oldest go, ended or not: whoever still uses one is answered like a stranger and logs in again.
+    fn make_room(&mut self, bound: usize, names_no_ids: bool, now: Micros) -> usize {
+        let mut dropped: Vec<Arc<Cell>> = Vec::new();
+        if names_no_ids || self.ids.len() >= bound {
+            let over = self.ids.extract_if(|_, id| id.cell.is_over(now) && !id.cell.is_watched());
+            dropped.extend(over.map(|(_, id)| id.cell));
+        }
+        while self.ids.len() >= bound.max(1) {
+            let oldest = self.ids.iter().min_by_key(|(_, id)| id.number).map(|(&unique_id, _)| unique_id);
+            let Some(oldest) = oldest else { break };
+            dropped.extend(self.ids.remove(&oldest).map(|id| id.cell));
+        }
+        let orphans = dropped.iter().filter(|cell| !self.cells().any(|kept| Arc::ptr_eq(kept, cell)));
+        orphans.for_each(|cell| cell.close());
+        dropped.len()
+    }
+}
+
+/// A credential that is dead on arrival never becomes a login. In Geode it does, and is refused at the first check, and so
+/// on for ever (ref. 3, section 7, row 2).
+fn check_end(subject: &Subject, now: Micros) -> Result<(), AuthError> {
+    if now < subject.deadline() {
+        return Ok(());
+    }
+    Err(AuthError::Expired("the credential has expired".to_owned()))
 }
 
 /// The refusal of an id that names nobody, of 0, of -1, and of no id at all. Its text makes every client log in.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use druse_protocol::auth::{AuthError, Credentials, Peer};
 use druse_protocol::codec::{FIRST_CONNECTION_ID, Message, Security as SecurityPart};
-use druse_protocol::handshake::{ClientHello, ClientProxyMembershipId};
+use druse_protocol::handshake::{ClientHello, ClientProxyMembershipId, CommunicationMode};
 use druse_protocol::time::Micros;
 use druse_protocol::version::VersionOrdinal;
 
@@ -20,6 +20,10 @@ pub(crate) struct Client {
     pub(crate) version: VersionOrdinal,
     /// Names the client in changes and repeated operations.
     pub(crate) identity: ClientIdentity,
+    /// By which its connections are told to be of one client.
+    pub(crate) key: Box<[u8]>,
+    /// Whether the connection is the one over which a client directs its feed.
+    pub(crate) directs_feed: bool,
     /// Where it is.
     pub(crate) peer: Peer,
     /// The users of the client; `None` on a node that asks nobody who they are.
@@ -62,8 +66,11 @@ pub(crate) enum Shown {
 impl Client {
     /// A client that has said hello.
     pub(crate) fn new(core: &NodeCore, hello: &ClientHello, peer: Peer) -> Self {
-        let logins = core.security.as_ref().map(|security| security.connect(&identity_key(&hello.client_id)));
+        let key = identity_key(&hello.client_id);
+        let logins = core.security.as_ref().map(|security| security.connect(&key));
         Self {
+            key: key.into(),
+            directs_feed: hello.mode == CommunicationMode::ClientToServerForQueue,
             version: hello.version,
             identity: ClientIdentity::new(hello.client_id.essential()),
             peer,

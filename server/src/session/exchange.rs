@@ -16,7 +16,9 @@ use crate::audit;
 use crate::core::NodeCore;
 use crate::engine::Outcome;
 use crate::region::{EventNumber, EventOrigin, Region};
+use crate::seam::{Adopt, CloseReason};
 use crate::security::{Permit, Subject, Wanted};
+use crate::subscription::notifier::Ending;
 
 /// How much of a long reply is written before it is flushed.
 pub(crate) const SHARE_BYTES: usize = 64 << 10;
@@ -55,6 +57,10 @@ pub(crate) enum Answer {
     Wait(BoxFuture<'static, Completion>),
     /// Its first share is to be written, and more may follow.
     Long(Box<dyn LongReply>),
+    /// It is written, and the socket is somebody else's from now on.
+    HandOver(Adopt),
+    /// It is written, and it is the last.
+    Close(CloseReason),
 }
 
 /// What was waited for: the rest of the command.
@@ -78,12 +84,13 @@ pub(crate) fn rests_until(subject: &Subject) -> Micros {
 }
 
 /// Whether a long reply goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// There is more.
     More,
     /// That was the last chunk.
     Last,
+    /// Nothing was written: what comes next can be told only after this.
+    Wait(BoxFuture<'static, ()>),
 }
 
 impl Exchange<'_> {
@@ -158,6 +165,10 @@ impl Exchange<'_> {
         let Some(security) = &self.core.security else { return Ok(()) };
         let cell = self.client.user().ok_or_else(crate::security::unknown_user)?;
         let permit = security.admit(cell, self.now)?;
+        if cell.take_nudge() {
+            // Not over yet, but soon: the client logs in and comes again.
+            return Err(crate::security::unknown_user().into());
+        }
         self.rests_on(&permit);
         Ok(())
     }
@@ -185,6 +196,19 @@ impl Exchange<'_> {
                 completion
             }))),
         }
+    }
+
+    /// Goes on with `then` when the client's feed has answered.
+    pub(crate) fn await_feed<T: Send + 'static>(
+        &mut self,
+        answer: impl Future<Output = Result<T, Ending>> + Send + 'static,
+        then: impl FnOnce(&mut Exchange<'_>, T) -> Result<Answer, Failure> + Send + 'static,
+    ) -> Answer {
+        Answer::Wait(Box::pin(async move {
+            let answer = answer.await;
+            let completion: Completion = Box::new(move |exchange| then(exchange, answer?));
+            completion
+        }))
     }
 
     fn rests_on(&mut self, permit: &Permit) {

@@ -14,7 +14,11 @@ use druse_protocol::version::VersionOrdinal;
 
 use crate::metrics::OperationResult;
 use crate::pdx::PdxError;
+use crate::query::QueryError;
 use crate::region::RegionError;
+use crate::subscription::interest::InterestError;
+use crate::subscription::notifier::Ending;
+use crate::subscription::requests::NoFeed;
 
 /// Why a request was not carried out. The connection stays in every case.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(crate) enum Failure {
     Unsupported(&'static str),
     /// It belongs to a transaction, which this node does not have.
     Transaction,
+    /// What is wrong with the feed that the request is about.
+    Feed(FeedFailure),
     /// What is asked about is not there. The text is for the application.
     NotFound(String),
 }
@@ -72,6 +78,8 @@ impl Failure {
             Self::Malformed(error) => Some(format!("malformed {}: {error}", request.geode_name()).into()),
             Self::NotFound(text) => Some(text.into()),
             Self::Region(error @ RegionError::NullValue) => Some(error.to_string().into()),
+            Self::Feed(FeedFailure::Ending(_)) => None,
+            Self::Feed(error) => Some(error.to_string().into()),
             _ => None,
         }
     }
@@ -91,6 +99,10 @@ impl Failure {
             Self::Region(error @ (RegionError::Unavailable | RegionError::Unknown)) => {
                 (ThrowableClass::InternalGemFire, error.to_string().into())
             }
+            Self::Feed(FeedFailure::Ending(error)) => {
+                (ThrowableClass::InternalGemFire, error.to_string().into())
+            }
+            Self::Feed(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Region(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Pdx(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Unsupported(what) => {
@@ -101,6 +113,35 @@ impl Failure {
             Self::NotFound(text) => (ThrowableClass::IllegalArgument, text.into()),
         };
         Exception::new(class, text)
+    }
+}
+
+/// What can be wrong with a request about a feed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FeedFailure {
+    /// The client has none.
+    #[error(transparent)]
+    None(#[from] NoFeed),
+    /// What it wants to be told of cannot be told.
+    #[error(transparent)]
+    Interest(#[from] InterestError),
+    /// A query is no text.
+    #[error("the query is no text")]
+    BadText,
+    /// A query is none that this node runs.
+    #[error("{0}")]
+    Query(#[from] QueryError),
+    /// What no client of today asks for.
+    #[error("monitoring of continuous queries is not supported")]
+    Monitor,
+    /// There are no feeds any more.
+    #[error(transparent)]
+    Ending(#[from] Ending),
+}
+
+impl<E: Into<FeedFailure>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Feed(error.into())
     }
 }
 

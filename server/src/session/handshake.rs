@@ -19,6 +19,8 @@ pub(super) enum Greeting {
     Incomplete,
     /// The client is in, and its hello had so many bytes.
     Accepted(Box<Client>, usize),
+    /// The client wants to be told of changes: whether it may is still to be seen.
+    Feed(Box<Client>, Box<ClientHello>, usize),
     /// It is not.
     Refused(CloseReason),
 }
@@ -30,6 +32,10 @@ pub(super) fn greet(core: &NodeCore, peer: &Peer, input: &[u8], out: &mut BytesM
         Ok(None) => return Greeting::Incomplete,
         Err(error) => return Greeting::Refused(refuse_bytes(core, error, out)),
     };
+    if hello.mode.is_feed() {
+        let client = Client::new(core, &hello, peer.clone());
+        return Greeting::Feed(Box::new(client), Box::new(hello), size);
+    }
     if let Some((code, text)) = refusal(core, &hello) {
         return Greeting::Refused(refuse(core, hello.mode, hello.version, code, text, out));
     }
@@ -38,14 +44,8 @@ pub(super) fn greet(core: &NodeCore, peer: &Peer, input: &[u8], out: &mut BytesM
 }
 
 fn refusal(core: &NodeCore, hello: &ClientHello) -> Option<(AcceptanceCode, &'static str)> {
-    match hello.mode {
-        CommunicationMode::GatewayToGateway => {
-            return Some((AcceptanceCode::Refused, "this node receives no gateways"));
-        }
-        CommunicationMode::PrimaryServerToClient | CommunicationMode::SecondaryServerToClient => {
-            return Some((AcceptanceCode::FeedRefused, "this node has no subscription feeds"));
-        }
-        CommunicationMode::ClientToServer | CommunicationMode::ClientToServerForQueue => {}
+    if hello.mode == CommunicationMode::GatewayToGateway {
+        return Some((AcceptanceCode::Refused, "this node receives no gateways"));
     }
     match hello.security {
         SecurityMode::DiffieHellman => {

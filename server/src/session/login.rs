@@ -92,12 +92,7 @@ fn admit(exchange: &mut Exchange<'_>, login: Result<Authenticated, AuthError>) -
             Ok(Answer::Done)
         }
         Err(error) => {
-            let result = match error {
-                AuthError::Expired(_) => LoginResult::Expired,
-                AuthError::Unavailable(_) => LoginResult::Unavailable,
-                _ => LoginResult::Failed,
-            };
-            exchange.core.metrics.logins.of(result).inc();
+            exchange.core.metrics.logins.of(LoginResult::of(&error)).inc();
             Err(refused(exchange, error))
         }
     }

@@ -12,6 +12,7 @@
 pub(crate) mod client;
 pub(crate) mod exchange;
 pub(crate) mod failure;
+mod feed;
 mod handshake;
 mod login;
 #[cfg(test)]
@@ -21,8 +22,9 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use druse_protocol::auth::{AuthError, Peer};
-use druse_protocol::codec::{Message, MessageType};
+use druse_protocol::codec::{Message, MessageType, NO_TRANSACTION};
 use druse_protocol::compat::UNKNOWN_MESSAGE_TYPE;
+use druse_protocol::handshake::ClientHello;
 use druse_protocol::message::envelope::ReplyEnvelope;
 use druse_protocol::message::exception::{Framing, TextError};
 use druse_protocol::time::Micros;
@@ -91,6 +93,21 @@ impl Session {
         Step { consumed, next: Next::Close(reason) }
     }
 
+    /// Begins to answer the hello of a feed, which is a login.
+    fn open_feed(
+        &mut self,
+        hello: &ClientHello,
+        now: Micros,
+        out: &mut BytesMut,
+    ) -> Option<Next<Completion>> {
+        let Self { core, stage: Stage::Serving(serving), good_until } = self else { return None };
+        let mut turn = Turn { core, serving, now, out, good_until };
+        let kind = MessageType::UserCredentialMessage;
+        let ask = Ask { kind, tx_id: NO_TRANSACTION, retry: false, secured: false };
+        let answer = turn.exchange(ask, |exchange| Ok(feed::open(exchange, hello)));
+        turn.settle(UnderWay { ask, framing: Framing::Plain, user: None, long: None }, answer)
+    }
+
     /// Answers whole frames until there are no more, one has to wait, or the share of output is full.
     fn serve(&mut self, input: &[u8], now: Micros, out: &mut BytesMut) -> Step<Completion> {
         let Self { core, stage: Stage::Serving(serving), good_until } = self else {
@@ -112,7 +129,20 @@ impl Session {
                 Err(reason) => return self.over(consumed, reason),
             }
         }
-        Step { consumed, next: Next::Input }
+        Step { consumed, next: self.relief().unwrap_or(Next::Input) }
+    }
+
+    /// Feeds that are far behind are given time before anything else is written: the log must not run away from them.
+    fn relief(&mut self) -> Option<Next<Completion>> {
+        if !self.core.feeds.is_overloaded() {
+            return None;
+        }
+        let relieved = self.core.feeds.relieved();
+        Some(Next::Wait(Box::pin(async move {
+            relieved.await;
+            let completion: Completion = Box::new(|_| Ok(Answer::Done));
+            completion
+        })))
     }
 }
 
@@ -125,6 +155,11 @@ impl ConnectionEngine for Session {
         match handshake::greet(&self.core, peer, input, out) {
             Greeting::Incomplete => Step { consumed: 0, next: Next::Input },
             Greeting::Refused(reason) => self.over(input.len(), reason),
+            Greeting::Feed(client, hello, size) => {
+                let serving = Serving { client: *client, under_way: None };
+                self.stage = Stage::Serving(Box::new(serving));
+                Step { consumed: size, next: self.open_feed(&hello, now, out).unwrap_or(Next::Input) }
+            }
             Greeting::Accepted(client, size) => {
                 self.stage = Stage::Serving(Box::new(Serving { client: *client, under_way: None }));
                 let step = self.serve(input.get(size..).unwrap_or_default(), now, out);
@@ -199,9 +234,8 @@ impl Turn<'_> {
             return Err(CloseReason::Protocol("a wrong connection id"));
         }
         if kind == MessageType::CloseConnection {
-            let answer = self.exchange(ask, command::housekeeping::acknowledge);
-            self.settle(UnderWay { ask, framing, user: None, long: None }, answer);
-            return Err(CloseReason::Requested);
+            let answer = self.exchange(ask, |exchange| command::housekeeping::goodbye(exchange, message));
+            return Ok(self.settle(UnderWay { ask, framing, user: None, long: None }, answer));
         }
         let answer = self.exchange(ask, |exchange| match kind {
             MessageType::UserCredentialMessage => login::login(exchange, message, shown),
@@ -217,6 +251,10 @@ impl Turn<'_> {
     /// What was waited for has come.
     fn complete(&mut self, completion: Completion) -> Option<Next<Completion>> {
         let under_way = self.serving.under_way.take()?;
+        if under_way.long.is_some() {
+            self.serving.under_way = Some(under_way);
+            return self.go_on();
+        }
         // A reply is held back if its user's login has ended meanwhile. A mutation that was applied is answered from
         // memory when it comes again.
         let answer = match self.check(under_way.user.as_ref()) {
@@ -240,6 +278,16 @@ impl Turn<'_> {
                 Ok(Progress::Last) => {
                     self.count(ask, OperationResult::Ok);
                     return None;
+                }
+                Ok(Progress::Wait(future)) => {
+                    let framing = Framing::LastChunk;
+                    self.serving.under_way = Some(UnderWay { ask, framing, user, long: Some(long) });
+                    return Some(Next::Wait(Box::pin(async move {
+                        future.await;
+                        // What was waited for is looked up, not handed over.
+                        let completion: Completion = Box::new(|_| Ok(Answer::Done));
+                        completion
+                    })));
                 }
                 Ok(Progress::More) if self.out.len() < SHARE_BYTES => {}
                 Ok(Progress::More) => {
@@ -281,6 +329,11 @@ impl Turn<'_> {
                 self.serving.under_way = Some(UnderWay { long: Some(long), ..self.with_user(under_way) });
                 self.go_on()
             }
+            Ok(Answer::HandOver(adopt)) => {
+                self.count(under_way.ask, OperationResult::Ok);
+                Some(Next::HandOver(adopt))
+            }
+            Ok(Answer::Close(reason)) => Some(Next::Close(reason)),
             Err(failure) => {
                 self.fail(under_way.ask, under_way.framing, &failure);
                 None

@@ -38,8 +38,11 @@ pub fn equals(one: &[u8], other: &[u8], types: &dyn PdxTypes) -> bool {
     }
 }
 
-/// The bytes that equal values have in common. They are good for comparing only.
-fn form(bytes: &[u8], types: &dyn PdxTypes) -> Result<Vec<u8>> {
+/// The bytes that equal values have in common, for sets of values: good for comparing only.
+///
+/// # Errors
+/// If the bytes are no object, or cannot be looked into; such objects equal only what has the same bytes.
+pub fn form(bytes: &[u8], types: &dyn PdxTypes) -> Result<Vec<u8>> {
     let work = bytes.len().saturating_mul(WORK_PER_BYTE).saturating_add(FREE_WORK);
     let (mut reader, mut out) = (Reader::new(bytes), Vec::new());
     Former { types, work }.object(&mut reader, 0, &mut out)?;

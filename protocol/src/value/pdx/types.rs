@@ -81,7 +81,8 @@ macro_rules! field_types {
 
             /// The code that would stand in front of the field's bytes, were it an object by itself. `None` where the code
             /// is there.
-            pub(in crate::value) const fn code(self) -> Option<DsCode> {
+            #[must_use]
+            pub const fn code(self) -> Option<DsCode> {
                 match self {
                     $(Self::$name => $code,)*
                 }

@@ -1,4 +1,4 @@
-use druse_protocol::handshake::{AcceptanceCode, CommunicationMode, FeedWelcome, SecurityMode, Welcome};
+use druse_protocol::handshake::{AcceptanceCode, CommunicationMode, SecurityMode, Welcome};
 use druse_protocol::version::VersionOrdinal;
 
 use super::*;
@@ -53,18 +53,8 @@ async fn every_refusal_is_readable_and_closes() {
 }
 
 #[tokio::test]
-async fn feeds_and_gateways_are_told_that_there_are_none() {
+async fn gateways_are_told_that_there_are_none() {
     let node = Node::open();
-    for mode in [CommunicationMode::PrimaryServerToClient, CommunicationMode::SecondaryServerToClient] {
-        let mut bytes = Vec::new();
-        let hello =
-            ClientHello { mode, read_timeout_ms: 0, security: SecurityMode::None, ..hello_of(1, NEW) };
-        hello.encode(&mut bytes);
-        let (answer, closed) = say(&node, &bytes).await;
-        let (welcome, size) = FeedWelcome::decode(&answer).expect("a welcome").expect("all of it");
-        assert_eq!((welcome.code, size), (AcceptanceCode::FeedRefused as u8, answer.len()));
-        assert!(welcome.message.contains("feeds") && closed.is_some());
-    }
     let mut bytes = Vec::new();
     let mode = CommunicationMode::GatewayToGateway;
     ClientHello { mode, security: SecurityMode::None, ..hello_of(1, NEW) }.encode(&mut bytes);

@@ -28,19 +28,21 @@ use druse_protocol::message::get::{Get, GetReply, Presence};
 use druse_protocol::message::key::KeyRef;
 use druse_protocol::message::put::{Put, PutOperation, PutReply};
 use druse_protocol::message::value::ValueRef;
-use druse_protocol::time::Micros;
+use druse_protocol::time::{ManualClock, Micros};
 use druse_protocol::version::VersionOrdinal;
 
 use super::Session;
-use crate::core::NodeCore;
+use crate::core::{FeedOptions, NodeCore, NodeParts};
 use crate::engine::tests::memory;
 use crate::engine::{Engine, Retention};
 use crate::metrics::Metrics;
 use crate::pdx::{PdxBounds, PdxRegistry};
 use crate::region::{Region, RegionOptions, RegionRegistry};
-use crate::seam::{CloseReason, ConnectionEngine, Next};
+use crate::seam::{Adopt, CloseReason, ConnectionEngine, Next};
 use crate::security::testing::{TestManager, credentials};
 use crate::security::{Security, SecurityPolicies};
+use crate::shutdown::Shutdown;
+use crate::subscription::FeedPolicies;
 
 pub(super) const START: Micros = Micros(1_700_000_000_000_000);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -51,6 +53,15 @@ pub(super) struct Node {
     pub(super) core: Arc<NodeCore>,
     pub(super) manager: Arc<TestManager>,
     pub(super) region: Arc<Region>,
+    /// The time of feeds; that of a connection is its own.
+    pub(super) clock: Arc<ManualClock>,
+    shutdown: Shutdown,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.shutdown.abort();
+    }
 }
 
 impl Node {
@@ -79,15 +90,24 @@ impl Node {
             policies.map(|policies| Security::new(manager.clone(), policies, [7; 32], Arc::clone(&metrics)));
         let mut member = Vec::new();
         Member::new(&[127, 0, 0, 1], 40404, "node", MemberKind::Normal, "1").encode(&mut member);
-        let core = NodeCore {
+        let clock = Arc::new(ManualClock::new(START));
+        let core = NodeCore::new(NodeParts {
             regions: Arc::new(regions),
             pdx,
             security,
             metrics,
             frames: FrameLimits::default(),
             member,
-        };
-        Self { core: Arc::new(core), manager, region }
+            feeds: FeedOptions {
+                policies: FeedPolicies::default(),
+                shards: 1,
+                seed: 7,
+                clock: clock.clone(),
+            },
+        });
+        let shutdown = Shutdown::default();
+        core.feeds.start(&shutdown);
+        Self { core: Arc::new(core), manager, region, clock, shutdown }
     }
 
     /// A connection of client 1 that has said hello.
@@ -114,6 +134,7 @@ impl Node {
             unique_id: None,
             sequence: 0,
             closed: None,
+            adopt: None,
         }
     }
 
@@ -157,6 +178,8 @@ pub(super) struct Talk {
     pub(super) unique_id: Option<i64>,
     pub(super) sequence: i64,
     pub(super) closed: Option<CloseReason>,
+    /// Takes the socket, once the session has given it away.
+    pub(super) adopt: Option<Adopt>,
 }
 
 impl Talk {
@@ -198,6 +221,10 @@ impl Talk {
                 }
                 Next::Close(reason) => {
                     self.closed = Some(reason);
+                    return;
+                }
+                Next::HandOver(adopt) => {
+                    self.adopt = Some(adopt);
                     return;
                 }
             };

@@ -1,0 +1,280 @@
+//! What a feed does when a login that its events rest on comes to its end, and shortly before.
+//!
+//! ```text
+//!            warn timer                 the end                     answer no fresher
+//!  Live ───── ask ─────► Live ───────────────────► Held: ask ───────────────────────► Held: ask after 1, 2, 4, 8 s
+//!   ▲                                               │  │ wait over, or asked often enough
+//!   └────────── a fresher login, from anywhere ─────┘  └──► the feed ends; its queue waits for the client
+//! ```
+//! *Ask* is message 110 to a client that knows it. Others are told in ways that they understand: an operation refused
+//! shortly before the end, or the end of the feed. RFC.md section 12.
+
+use std::time::Duration;
+
+use druse_protocol::message::feed::LaneNews;
+use druse_protocol::time::Micros;
+
+use super::feed::{Feed, Turn};
+use super::policies::FeedPolicies;
+use super::{cq, frames};
+use crate::metrics::FeedMetrics;
+use crate::security::Standing;
+
+/// A client is never asked twice within this time, unless its logins live shorter than ten of it.
+const LEAST_BETWEEN_ASKS: Duration = Duration::from_secs(1);
+
+impl Feed {
+    /// Looks at the logins: what has ended holds its lane back, what has come lets it go. Returns whether the feed goes on.
+    pub(super) fn look_at_logins(&mut self, turn: &mut Turn<'_>) -> bool {
+        let mut at = 0;
+        while let Some(lane) = self.lanes.get(at) {
+            at += 1;
+            let Some(cell) = &lane.cell else { continue };
+            match cell.standing(turn.now) {
+                Standing::Live => self.release(at - 1, turn),
+                Standing::Expired => self.hold(at - 1, turn),
+                Standing::Revoked => self.revoke(at - 1, turn),
+                Standing::Closed if self.client.has_several_users => {
+                    at -= 1;
+                    self.drop_lane(at, &turn.metrics.feeds);
+                }
+                Standing::Closed => {
+                    self.leaves = true;
+                    self.cut = true;
+                }
+            }
+        }
+        !self.cut
+    }
+
+    /// The login is good, perhaps again.
+    fn release(&mut self, at: usize, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        let generation = lane.cell.as_ref().map_or(0, |cell| cell.generation());
+        if lane.wait.since.take().is_some() {
+            lane.wait.next_ask = None;
+            turn.metrics.feeds.lanes_held.dec();
+            self.tell(at, LaneNews::Released);
+        }
+        self.tell_loss(at, turn);
+        if at == 0 && self.renewal.generation != generation {
+            self.arm_renewal(generation, turn);
+        }
+    }
+
+    /// The login has run out: what is due waits, and the client is asked.
+    fn hold(&mut self, at: usize, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        let stale = lane.cell.as_ref().map_or(0, |cell| cell.stale_logins());
+        if lane.wait.since.is_some() {
+            if stale != lane.wait.stale {
+                // An answer came and did not help.
+                lane.wait.stale = stale;
+                self.schedule_ask(at, turn);
+            }
+            return;
+        }
+        lane.wait.since = Some(turn.now);
+        turn.metrics.feeds.lanes_held.inc();
+        self.tell(at, LaneNews::Held);
+        if self.client.has_several_users && !self.client.takes_notices {
+            self.tell_queries_of_end(at, turn);
+        } else {
+            self.schedule_ask(at, turn);
+        }
+    }
+
+    /// The login was ended from outside: nothing goes out any more, and nobody is asked.
+    fn revoke(&mut self, at: usize, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        if lane.wait.since.is_none() {
+            lane.wait.since = Some(turn.now);
+            turn.metrics.feeds.lanes_held.inc();
+            self.tell(at, LaneNews::Revoked);
+        }
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        lane.wait.next_ask = None;
+        if !self.client.has_several_users {
+            self.cut = true;
+        }
+    }
+
+    /// Determines when the client is to be asked before the end of its login.
+    fn arm_renewal(&mut self, generation: u64, turn: &Turn<'_>) {
+        self.renewal.generation = generation;
+        self.renewal.at = None;
+        let Some(cell) = self.lanes.first().and_then(|lane| lane.cell.as_ref()) else { return };
+        let end = cell.deadline();
+        if !turn.policies.renew_early || matches!(end, Micros::MAX | Micros::MIN) {
+            return;
+        }
+        let lead = turn.policies.lead_of(end.saturating_since(turn.now), 0.75 + turn.chance / 2.0);
+        self.renewal.at = Some(end - lead);
+    }
+
+    /// Shortly before the end: a client that renews now never meets it.
+    pub(super) fn renew_if_due(&mut self, turn: &mut Turn<'_>) {
+        let is_due = self.renewal.at.is_some_and(|at| turn.now >= at) && self.is_running() && self.connected;
+        if !is_due || !self.lanes.first().is_some_and(|lane| lane.is_live(turn.now)) {
+            return;
+        }
+        self.renewal.at = None;
+        let Some(lane) = self.lanes.first_mut() else { return };
+        let Some(cell) = lane.cell.clone() else { return };
+        if self.client.version.knows_expiry() {
+            lane.wait.last_ask = Some(turn.now);
+            lane.wait.stale = cell.stale_logins();
+            turn.metrics.feeds.asks_early.inc();
+            self.tell(0, LaneNews::RenewBy(cell.deadline()));
+            self.owed.push_back(frames::log_in(turn.stamp, None));
+        } else {
+            turn.metrics.feeds.nudges.inc();
+            cell.nudge();
+        }
+    }
+
+    /// Asks now, or as soon as it may be asked again.
+    fn schedule_ask(&mut self, at: usize, turn: &mut Turn<'_>) {
+        if !self.client.version.knows_expiry() {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        let pause = match lane.wait.asks {
+            0 => LEAST_BETWEEN_ASKS.min(self.renewal_pause(turn)),
+            asks => LEAST_BETWEEN_ASKS * 2_u32.pow(asks.min(10) - 1),
+        };
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        lane.wait.next_ask = Some(lane.wait.last_ask.map_or(turn.now, |last| last + pause));
+        self.ask_if_due(turn);
+    }
+
+    /// With logins that live for seconds the early question is less than the usual pause before the end.
+    fn renewal_pause(&self, turn: &Turn<'_>) -> Duration {
+        let asked = self.lanes.first().and_then(|lane| lane.wait.last_ask);
+        asked.map_or(LEAST_BETWEEN_ASKS, |asked| turn.now.saturating_since(asked) / 2)
+    }
+
+    /// Asks those whose time has come. A client that has been asked often enough is given up.
+    pub(super) fn ask_if_due(&mut self, turn: &mut Turn<'_>) {
+        if !self.connected || !self.is_running() {
+            return;
+        }
+        for at in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(at) else { return };
+            if lane.wait.since.is_none() || lane.wait.next_ask.is_none_or(|ask| turn.now < ask) {
+                continue;
+            }
+            lane.wait.next_ask = None;
+            if lane.wait.asks >= turn.policies.late_asks {
+                if !self.client.has_several_users {
+                    self.give_up(turn);
+                }
+                continue;
+            }
+            lane.wait.asks += 1;
+            lane.wait.last_ask = Some(turn.now);
+            lane.wait.stale = lane.cell.as_ref().map_or(0, |cell| cell.stale_logins());
+            let user = self.user_of(at);
+            turn.metrics.feeds.asks_late.inc();
+            self.owed.push_back(frames::log_in(turn.stamp, user));
+        }
+    }
+
+    /// Ends a feed whose client has not logged in in time. Its queue is kept.
+    pub(super) fn give_up_if_due(&mut self, turn: &Turn<'_>) {
+        if self.client.has_several_users || !self.is_running() || !self.connected {
+            return;
+        }
+        if self.give_up_at(turn.policies).is_some_and(|at| turn.now >= at) {
+            self.give_up(turn);
+        }
+    }
+
+    fn give_up(&mut self, turn: &Turn<'_>) {
+        tracing::info!(client = %self.client.name, "no login came: the feed ends, its queue waits");
+        turn.metrics.feeds.given_up.inc();
+        self.drain(turn.now);
+    }
+
+    fn give_up_at(&self, policies: &FeedPolicies) -> Option<Micros> {
+        let lane = self.lanes.first()?;
+        // Nobody is missed as long as nothing is due.
+        let since = lane.wait.since.filter(|_| !lane.is_empty())?;
+        let wait = match self.client.version.knows_expiry() {
+            true => policies.reauthenticate_wait,
+            false => policies.old_client_wait,
+        };
+        Some(since + wait)
+    }
+
+    /// When something is to be done about a lane that waits.
+    pub(super) fn wait_deadline(&self, policies: &FeedPolicies) -> Option<Micros> {
+        if !self.is_running() {
+            return None;
+        }
+        let give_up = self.give_up_at(policies).filter(|_| !self.client.has_several_users);
+        self.lanes.iter().filter_map(|lane| lane.wait.next_ask).chain(give_up).min()
+    }
+
+    /// A lane without a login that could ever be good again.
+    fn drop_lane(&mut self, at: usize, metrics: &FeedMetrics) {
+        let lane = self.lanes.remove(at);
+        if let Some(cell) = &lane.cell {
+            cell.watch(None);
+        }
+        if lane.wait.since.is_some() {
+            metrics.lanes_held.dec();
+        }
+        self.orphaned.extend(self.cqs.iter().filter(|cq| cq.lane == lane.number).map(|cq| cq.name.clone()));
+    }
+
+    /// Tells one of our own clients.
+    fn tell(&mut self, at: usize, news: LaneNews) {
+        if self.client.takes_notices && self.connected {
+            let user = self.user_of(at).unwrap_or(druse_protocol::message::feed::notice::SINGLE_USER);
+            self.owed.push_back(frames::news(user, news));
+        }
+    }
+
+    /// The id by which one of our own clients knows the user of a lane.
+    fn user_of(&self, at: usize) -> Option<i64> {
+        if !self.client.has_several_users {
+            return None;
+        }
+        let cell = self.lanes.get(at)?.cell.as_ref()?;
+        self.logins.as_ref()?.id_of(cell)
+    }
+
+    /// Nothing would make a user log in who only listens: the listeners are told, once for each login.
+    fn tell_queries_of_end(&mut self, at: usize, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        let generation = lane.cell.as_ref().map(|cell| cell.generation());
+        if !turn.policies.tell_queries
+            || !self.connected
+            || std::mem::replace(&mut lane.told, generation) == generation
+        {
+            return;
+        }
+        let number = lane.number;
+        self.tell_queries(number, "login expired", turn);
+    }
+
+    /// What was dropped at a bound is told before anything else goes out.
+    fn tell_loss(&mut self, at: usize, turn: &mut Turn<'_>) {
+        if !self.connected || !self.is_running() {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(at) else { return };
+        let Some((from, to)) = lane.lost.take() else { return };
+        let number = lane.number;
+        let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+        self.tell(at, LaneNews::Lost { from: place(from), to: place(to) });
+        self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
+    }
+
+    fn tell_queries(&mut self, lane: u32, what: &str, turn: &mut Turn<'_>) {
+        for (region, names) in cq::by_region(self.cqs.iter().filter(|cq| cq.lane == lane)) {
+            self.owed.push_back(frames::query_error(turn.stamp, &region, &names, what));
+        }
+    }
+}
