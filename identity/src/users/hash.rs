@@ -2,7 +2,10 @@
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use zeroize::Zeroizing;
 
 /// Memory of one hash, in KiB: what OWASP asks for at least.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -44,6 +47,16 @@ pub fn hash_password(password: &str) -> Result<String, HashError> {
     SystemRandom::new().fill(&mut salt).map_err(|_| HashError::Failed)?;
     let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|_| HashError::Failed)?;
     hash_with(password, &salt, params)
+}
+
+/// A password that nobody can guess: 120 random bits in base64url.
+///
+/// # Errors
+/// [`HashError::Failed`] if the system gives no randomness.
+pub fn random_password() -> Result<Zeroizing<String>, HashError> {
+    let mut bytes = Zeroizing::new([0; 15]);
+    SystemRandom::new().fill(bytes.as_mut_slice()).map_err(|_| HashError::Failed)?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
 /// The same with everything given: tests keep it cheap.

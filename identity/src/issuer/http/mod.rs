@@ -3,19 +3,23 @@
 mod form;
 mod response;
 mod server;
+mod tls;
 
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Method, StatusCode};
 
 pub use form::Form;
-#[cfg(test)]
-pub(super) use form::encode;
-pub(super) use form::{decode, with_parameters};
+pub(super) use form::{decode, encode, with_parameters};
 pub use response::Response;
 pub use server::{IssuerServer, ServerError};
+pub use tls::{TlsFilesError, tls_from_files};
+
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, OAuthError};
 
@@ -71,6 +75,13 @@ impl Request {
         let pairs = headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
         pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(n, _)| *n == name).map(|(_, value)| value)
     }
+}
+
+/// The header by which a client shows its secret (RFC 6749, 2.3.1).
+#[must_use]
+pub fn basic_authorization(client: &str, secret: &str) -> String {
+    let pair = Zeroizing::new(format!("{}:{}", encode(client), encode(secret)));
+    format!("Basic {}", STANDARD.encode(pair.as_bytes()))
 }
 
 /// An error as JSON, with the status that its code has (RFC 6749, 5.2; RFC 6750, 3.1).

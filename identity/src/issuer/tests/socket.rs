@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::sync::CancellationToken;
 
 use super::site::Site;
-use crate::issuer::http::{IssuerServer, MAX_BODY_BYTES};
+use crate::issuer::http::{IssuerServer, MAX_BODY_BYTES, tls_from_files};
 use crate::store::tests::Bench;
 
 async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
@@ -53,10 +53,13 @@ async fn it_speaks_tls() {
     let site = Site::new(&bench).await;
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = certified.cert.der().clone();
-    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key);
-    let server =
-        IssuerServer::bind("127.0.0.1:0".parse().unwrap(), Some(Arc::new(tls.unwrap()))).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (cert_file, key_file) = (folder.path().join("id.pem"), folder.path().join("id.key"));
+    std::fs::write(&cert_file, certified.cert.pem()).unwrap();
+    std::fs::write(&key_file, certified.signing_key.serialize_pem()).unwrap();
+    assert!(tls_from_files(&key_file, &cert_file).is_err(), "mixed up");
+    let tls = tls_from_files(&cert_file, &key_file).unwrap();
+    let server = IssuerServer::bind("127.0.0.1:0".parse().unwrap(), Some(tls)).await.unwrap();
     let (address, stop) = (server.local(), CancellationToken::new());
     let running = tokio::spawn(server.run(Arc::clone(&site.issuer), stop.clone()));
     let mut roots = RootCertStore::empty();
