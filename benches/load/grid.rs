@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use druse_protocol::auth::Credentials;
-use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message, MessageType, NO_TRANSACTION};
+use druse_protocol::codec::{
+    Chunk, ChunkedHeader, FIRST_CONNECTION_ID, FrameLimits, Message, MessageType, NO_TRANSACTION,
+};
 use druse_protocol::handshake::{
     ClientHello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
 };
@@ -25,29 +27,45 @@ use super::wire::{Client, Operation, Outcome, VALUE_BYTES, Wire};
 
 /// The region that all servers are started with.
 pub(crate) const REGION: &str = "load";
-const REGION_PATH: &str = "/load";
+/// Its full path.
+pub(crate) const REGION_PATH: &str = "/load";
 /// Longest wait for an answer in blocking calls.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 static IDENTITIES: AtomicI32 = AtomicI32::new(1);
 
+/// Who a client is: all connections of one client say the same.
+pub(crate) struct Identity(ClientProxyMembershipId);
+
+impl Identity {
+    /// One that nobody had before.
+    pub(crate) fn fresh() -> Outcome<Self> {
+        let counter = IDENTITIES.fetch_add(1, Ordering::Relaxed);
+        let tag = format!("load-{}-{counter}", std::process::id());
+        let mut identity = Vec::new();
+        Member::new(&[127, 0, 0, 1], 0, "load", MemberKind::Loner, tag).encode(&mut identity);
+        Ok(Self(ClientProxyMembershipId::new(&identity, counter)?))
+    }
+
+    /// What the client says first on a connection; `credentials` where the mode wants them at once.
+    pub(crate) fn hello(&self, mode: CommunicationMode, credentials: Option<Credentials>) -> Vec<u8> {
+        let mut hello = Vec::new();
+        ClientHello {
+            mode,
+            version: VersionOrdinal::GEODE_1_15_0,
+            read_timeout_ms: if mode.is_feed() { 0 } else { 30_000 },
+            client_id: self.0.clone(),
+            conflation: 0,
+            security: SecurityMode::Normal(credentials),
+        }
+        .encode(&mut hello);
+        hello
+    }
+}
+
 /// What a client with a fresh identity says first.
 pub(crate) fn hello() -> Outcome<Vec<u8>> {
-    let counter = IDENTITIES.fetch_add(1, Ordering::Relaxed);
-    let tag = format!("load-{}-{counter}", std::process::id());
-    let mut identity = Vec::new();
-    Member::new(&[127, 0, 0, 1], 0, "load", MemberKind::Loner, tag).encode(&mut identity);
-    let mut hello = Vec::new();
-    ClientHello {
-        mode: CommunicationMode::ClientToServer,
-        version: VersionOrdinal::GEODE_1_15_0,
-        read_timeout_ms: 30_000,
-        client_id: ClientProxyMembershipId::new(&identity, counter)?,
-        conflation: 0,
-        security: SecurityMode::Normal(None),
-    }
-    .encode(&mut hello);
-    Ok(hello)
+    Ok(Identity::fresh()?.hello(CommunicationMode::ClientToServer, None))
 }
 
 /// A client with an identity of its own and one user.
@@ -67,24 +85,10 @@ impl GridClient {
 
     /// Opens a connection without logging in.
     pub(crate) fn open(&mut self) -> Outcome<GridConnection> {
-        let mut stream = TcpStream::connect(self.server)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(&self.hello)?;
-        let mut input = Vec::new();
-        let welcome = loop {
-            if let Some((welcome, _)) = Welcome::decode(&input)? {
-                break welcome;
-            }
-            read_more(&mut stream, &mut input)?;
-        };
-        if !welcome.is_accepted() {
-            return Err(format!("the server refused: {}", welcome.message).into());
-        }
         self.lanes += 1;
-        let mut wire = GridWire::new(self.lanes);
-        wire.unique_id = self.unique_id.unwrap_or(NO_UNIQUE_ID);
-        Ok(GridConnection { stream, wire })
+        let mut connection = GridConnection::open(self.server, &self.hello, self.lanes)?;
+        connection.wire.unique_id = self.unique_id.unwrap_or(NO_UNIQUE_ID);
+        Ok(connection)
     }
 }
 
@@ -106,6 +110,22 @@ pub(crate) struct GridConnection {
 }
 
 impl GridConnection {
+    /// Opens a connection by saying `hello`, without logging in.
+    pub(crate) fn open(server: SocketAddr, hello: &[u8], lane: i64) -> Outcome<Self> {
+        let mut stream = dial(server, hello)?;
+        let mut input = Vec::new();
+        let welcome = loop {
+            if let Some((welcome, _)) = Welcome::decode(&input)? {
+                break welcome;
+            }
+            read_more(&mut stream, &mut input)?;
+        };
+        match welcome.is_accepted() {
+            true => Ok(Self { stream, wire: GridWire::new(lane) }),
+            false => Err(format!("the server refused: {}", welcome.message).into()),
+        }
+    }
+
     /// Logs in: as a new user at first, then under the same id again.
     pub(crate) fn login(&mut self, token: &str) -> Outcome<()> {
         self.stream.write_all(&self.wire.login_request(token))?;
@@ -127,9 +147,40 @@ impl GridConnection {
         }
         Ok(())
     }
+
+    /// A request that is answered in chunks, start to end. What the chunks hold is not looked at.
+    pub(crate) fn call_chunked(
+        &mut self,
+        answer: MessageType,
+        encode: impl FnOnce(&mut Vec<u8>, &Envelope),
+    ) -> Outcome<()> {
+        let mut out = Vec::new();
+        encode(&mut out, &self.wire.envelope());
+        self.stream.write_all(&out)?;
+        let mut input = Vec::new();
+        while !self.wire.chunked_reply(answer, &input)? {
+            read_more(&mut self.stream, &mut input)?;
+        }
+        Ok(())
+    }
+
+    /// The socket and what there is to remember of it.
+    pub(crate) fn into_parts(self) -> (TcpStream, GridWire) {
+        (self.stream, self.wire)
+    }
 }
 
-fn read_more(stream: &mut TcpStream, input: &mut Vec<u8>) -> Outcome<()> {
+/// Connects, and says who it is.
+pub(crate) fn dial(server: SocketAddr, hello: &[u8]) -> Outcome<TcpStream> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(hello)?;
+    Ok(stream)
+}
+
+/// Waits for more bytes.
+pub(crate) fn read_more(stream: &mut TcpStream, input: &mut Vec<u8>) -> Outcome<()> {
     let mut buffer = [0; 4096];
     match stream.read(&mut buffer)? {
         0 => Err("the server closed the connection".into()),
@@ -171,6 +222,41 @@ impl GridWire {
         Ok(true)
     }
 
+    /// Writes a put.
+    pub(crate) fn put(&mut self, key: &[u8], value: ValueRef<'_>, out: &mut Vec<u8>) {
+        self.sequence += 1;
+        let put = Put {
+            region: REGION_PATH,
+            operation: PutOperation::Update,
+            wants_old_value: false,
+            expected: None,
+            key: KeyRef::Text(key),
+            is_delta: false,
+            value,
+            event: EventIdRef { thread: self.lane, sequence: self.sequence },
+            callback: ValueRef::Null,
+        };
+        put.encode(out, &self.envelope());
+    }
+
+    /// Whether all chunks of a reply of that kind are there.
+    fn chunked_reply(&mut self, answer: MessageType, input: &[u8]) -> Outcome<bool> {
+        let limits = FrameLimits::default();
+        let Some(header) = ChunkedHeader::decode(input, &limits)? else { return Ok(false) };
+        let mut rest = &input[ChunkedHeader::SIZE..];
+        while let Some((chunk, size)) = Chunk::decode(rest, &header, &limits)? {
+            if header.kind() != Some(answer) {
+                return Err(format!("refused: {}", String::from_utf8_lossy(&rest[..size])).into());
+            }
+            if chunk.flags.is_last() {
+                self.echo(chunk.security());
+                return Ok(true);
+            }
+            rest = &rest[size..];
+        }
+        Ok(false)
+    }
+
     fn envelope(&self) -> Envelope {
         let security = Some((self.connection_id, Some(self.unique_id)));
         Envelope { tx_id: NO_TRANSACTION, retry: false, security }
@@ -178,33 +264,23 @@ impl GridWire {
 
     /// A server may give out another connection id with every reply; clients echo the last one.
     fn remember(&mut self, message: &Message<'_>) {
-        let id = message.security().and_then(|bytes| bytes.get(..8)?.try_into().ok());
+        self.echo(message.security());
+    }
+
+    fn echo(&mut self, security: Option<&[u8]>) {
+        let id = security.and_then(|bytes| bytes.get(..8)?.try_into().ok());
         self.connection_id = id.map_or(self.connection_id, i64::from_be_bytes);
     }
 }
 
 impl Wire for GridWire {
     fn request(&mut self, operation: Operation, key: &[u8], out: &mut Vec<u8>) {
-        let key = KeyRef::Text(key);
         match operation {
             Operation::Get => {
-                Get { region: REGION_PATH, key, callback: ValueRef::Null }.encode(out, &self.envelope());
+                Get { region: REGION_PATH, key: KeyRef::Text(key), callback: ValueRef::Null }
+                    .encode(out, &self.envelope());
             }
-            Operation::Put => {
-                self.sequence += 1;
-                let put = Put {
-                    region: REGION_PATH,
-                    operation: PutOperation::Update,
-                    wants_old_value: false,
-                    expected: None,
-                    key,
-                    is_delta: false,
-                    value: ValueRef::Bytes(&[0x5a; VALUE_BYTES]),
-                    event: EventIdRef { thread: self.lane, sequence: self.sequence },
-                    callback: ValueRef::Null,
-                };
-                put.encode(out, &self.envelope());
-            }
+            Operation::Put => self.put(key, ValueRef::Bytes(&[0x5a; VALUE_BYTES]), out),
         }
     }
 
@@ -224,7 +300,7 @@ impl Wire for GridWire {
 }
 
 /// The exception in a reply, if it is one.
-fn refusal(message: &Message<'_>) -> Outcome<()> {
+pub(crate) fn refusal(message: &Message<'_>) -> Outcome<()> {
     if message.kind() == Some(MessageType::Exception) {
         return Err(format!("{:?}", ExceptionReply::decode(message)?.exception()).into());
     }

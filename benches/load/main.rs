@@ -7,11 +7,12 @@
 //! | `wire`, `grid`, `resp` | protocols: requests out, replies in, every reply checked |
 //! | `driver` | one thread, many connections, a closed loop |
 //! | `process`, `peer` | the servers: how to start, place, pause and look at them |
-//! | `speed`, `memory`, `expiry`, `micro` | what is measured |
+//! | `speed`, `memory`, `expiry`, `feeds`, `micro` | what is measured |
 //! | `histogram`, `report` | latencies; tables |
 
 mod driver;
 mod expiry;
+mod feeds;
 mod grid;
 mod histogram;
 mod memory;
@@ -60,8 +61,25 @@ enum Part {
     Memory,
     /// Many logins that end at once
     Expiry,
+    /// Many clients that are told of each change
+    Feeds,
     /// The small steps of an operation, in this process
     Micro,
+}
+
+impl Part {
+    const ALL: [Self; 5] = [Self::Speed, Self::Memory, Self::Expiry, Self::Feeds, Self::Micro];
+
+    /// As it stands in the marks around its tables.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Speed => "speed",
+            Self::Memory => "memory",
+            Self::Expiry => "expiry",
+            Self::Feeds => "feeds",
+            Self::Micro => "micro",
+        }
+    }
 }
 
 /// Loads Druse, a real Geode and Redis side by side and writes tables
@@ -71,7 +89,7 @@ struct Flags {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "druse,geode,redis")]
     servers: Vec<Server>,
     /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "speed,memory,expiry,micro")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "speed,memory,expiry,feeds,micro")]
     parts: Vec<Part>,
     /// Rounds of the speed part; servers take turns within each
     #[arg(long, default_value_t = 5)]
@@ -97,6 +115,30 @@ struct Flags {
     /// Seconds that the expiry part has for their first logins
     #[arg(long, default_value_t = 40.0)]
     life: f64,
+    /// Numbers of feeds of the feeds part, rising; few are enough for a look
+    #[arg(long, value_delimiter = ',', default_value = "1,100,1000")]
+    feeds: Vec<usize>,
+    /// Seconds for each measurement of the feeds part
+    #[arg(long, default_value_t = 3.0)]
+    feed_seconds: f64,
+    /// Events per second, of all feeds together, that the writer's fixed rate makes (at most 2000 puts/s)
+    #[arg(long, default_value_t = 10_000.0)]
+    feed_events: f64,
+    /// Idle feeds whose memory is looked at
+    #[arg(long, default_value_t = 500)]
+    idle_feeds: usize,
+    /// Events that wait for feeds which do not read
+    #[arg(long, default_value_t = 10_000)]
+    waiting: u64,
+    /// Continuous queries of the feeds part
+    #[arg(long, default_value_t = 1_000)]
+    queries: usize,
+    /// Feeds of our node whose logins end while events come
+    #[arg(long, default_value_t = 200)]
+    cut_feeds: usize,
+    /// Seconds that Geode's JVM runs with one feed before the first measurement of feeds
+    #[arg(long, default_value_t = 15.0)]
+    geode_feed_warm_up: f64,
     /// Processor for the servers
     #[arg(long)]
     server_cpu: Option<usize>,
@@ -145,6 +187,8 @@ fn main() -> ExitCode {
 fn small(flags: Flags) -> Flags {
     let (rounds, starts, seconds, life) = (1, 1, 0.05, 2.5);
     let (entries, connections, users) = (2_000, 50, 50);
+    let (feeds, feed_seconds, feed_events, idle_feeds) = (vec![1, 20], 0.2, 1_000.0, 10);
+    let (waiting, queries, cut_feeds) = (1_000, 50, 10);
     Flags {
         servers: vec![Server::Druse],
         rounds,
@@ -154,59 +198,82 @@ fn small(flags: Flags) -> Flags {
         entries,
         connections,
         users,
+        feeds,
+        feed_seconds,
+        feed_events,
+        idle_feeds,
+        waiting,
+        queries,
+        cut_feeds,
         ..flags
     }
 }
 
 fn run(flags: &Flags) -> Outcome<()> {
-    let machine = report::machine();
     let place = Placement { server: flags.server_cpu, nice: flags.nice };
     process::place_driver(flags.driver_cpu, flags.nice);
     let directory = std::env::temp_dir().join(format!("druse-load-{}", std::process::id()));
     let programs = (flags.druse.clone(), flags.geode.clone(), flags.redis.clone());
     let bench = Bench::new(programs, flags.geode_java_opts.clone(), place, &directory)?;
-    let tables = measure(flags, &bench);
+    let parts = Part::ALL.into_iter().filter(|part| flags.parts.contains(part));
+    let outcome = parts.into_iter().try_for_each(|part| {
+        let tables = format!("\nMeasured on {}.\n{}", report::machine(), measure(part, flags, &bench)?);
+        match &flags.readme {
+            Some(path) => report::write_into(path, part.name(), &tables),
+            None => {
+                println!("{tables}");
+                Ok(())
+            }
+        }
+    });
     // The directory holds a public key and nothing else; a leftover harms nobody.
     let _ = std::fs::remove_dir_all(&directory);
-    let tables = format!("\nMeasured on {machine}.\n{}", tables?);
-    match &flags.readme {
-        Some(path) => report::write_into(path, &tables),
-        None => {
-            println!("{tables}");
-            Ok(())
-        }
+    outcome
+}
+
+/// The tables of a part.
+fn measure(part: Part, flags: &Flags, bench: &Bench) -> Outcome<String> {
+    let peers: Vec<Peer> = flags.servers.iter().map(|&server| Peer::from(server)).collect();
+    match part {
+        Part::Speed => speed(flags, bench, &peers),
+        Part::Memory => memory(flags, bench, &peers),
+        Part::Expiry => expiry(flags, bench, &peers),
+        Part::Feeds => feeds::measure(bench, &peers, &feed_plan(flags)),
+        Part::Micro => Ok(report::micro(&micro::measure(bench, flags.smoke)?)),
     }
 }
 
-fn measure(flags: &Flags, bench: &Bench) -> Outcome<String> {
-    let peers: Vec<Peer> = flags.servers.iter().map(|&server| Peer::from(server)).collect();
-    let mut tables = String::new();
-    if flags.parts.contains(&Part::Speed) {
-        tables += &speed(flags, bench, &peers)?;
+fn memory(flags: &Flags, bench: &Bench, peers: &[Peer]) -> Outcome<String> {
+    let amounts = Amounts { starts: flags.starts, connections: flags.connections, entries: flags.entries };
+    let mut found = Vec::new();
+    for &peer in peers {
+        eprintln!("memory of {}", peer.name());
+        found.push(memory::measure(bench, peer, &amounts)?);
     }
-    if flags.parts.contains(&Part::Memory) {
-        let amounts =
-            Amounts { starts: flags.starts, connections: flags.connections, entries: flags.entries };
-        let mut found = Vec::new();
-        for &peer in &peers {
-            eprintln!("memory of {}", peer.name());
-            found.push(memory::measure(bench, peer, &amounts)?);
-        }
-        tables += &report::memory(&found, &amounts);
+    Ok(report::memory(&found, &amounts))
+}
+
+fn expiry(flags: &Flags, bench: &Bench, peers: &[Peer]) -> Outcome<String> {
+    let mut found = Vec::new();
+    // Redis knows no logins that end.
+    for &peer in peers.iter().filter(|&&peer| peer != Peer::Redis) {
+        eprintln!("expiry on {}", peer.name());
+        found.push(expiry::measure(bench, peer, flags.users, Duration::from_secs_f64(flags.life))?);
     }
-    if flags.parts.contains(&Part::Expiry) {
-        let mut found = Vec::new();
-        // Redis knows no logins that end.
-        for &peer in peers.iter().filter(|&&peer| peer != Peer::Redis) {
-            eprintln!("expiry on {}", peer.name());
-            found.push(expiry::measure(bench, peer, flags.users, Duration::from_secs_f64(flags.life))?);
-        }
-        tables += &report::expiry(&found);
+    Ok(report::expiry(&found))
+}
+
+fn feed_plan(flags: &Flags) -> feeds::Plan {
+    feeds::Plan {
+        feeds: flags.feeds.clone(),
+        time: Duration::from_secs_f64(flags.feed_seconds),
+        geode_warm_up: Duration::from_secs_f64(flags.geode_feed_warm_up),
+        events_per_second: flags.feed_events,
+        idle_feeds: flags.idle_feeds,
+        waiting: flags.waiting,
+        queries: flags.queries,
+        cut_feeds: flags.cut_feeds,
     }
-    if flags.parts.contains(&Part::Micro) {
-        tables += &report::micro(&micro::measure(bench, flags.smoke)?);
-    }
-    Ok(tables)
 }
 
 fn speed(flags: &Flags, bench: &Bench, peers: &[Peer]) -> Outcome<String> {

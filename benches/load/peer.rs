@@ -80,13 +80,19 @@ impl Bench {
 
     /// A token for `user` that ends after `life`.
     pub(crate) fn token(&self, user: &str, life: Duration) -> Outcome<String> {
+        Ok(self.token_with_end(user, life)?.0)
+    }
+
+    /// The same, and the instant of its end.
+    pub(crate) fn token_with_end(&self, user: &str, life: Duration) -> Outcome<(String, Micros)> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let micros = |time: Duration| Micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
-        let token = AccessToken::new(user, micros(now + life))
+        let end = micros(now + life);
+        let token = AccessToken::new(user, end)
             .issued_at(micros(now))
             .scope(format!("grid:data:read:{REGION}"))
             .scope(format!("grid:data:write:{REGION}"));
-        Ok(self.mint.mint(&token)?)
+        Ok((self.mint.mint(&token)?, end))
     }
 
     /// A client of a running server with a login that lasts.

@@ -74,6 +74,25 @@ impl Process {
         Ok(kilobytes * 1024)
     }
 
+    /// Bytes that live on the heap of a JVM after a full collection. What else it has of memory, such as the stacks of its
+    /// threads, is not in it; what it has is mostly room for garbage.
+    pub(crate) fn live_heap(&self) -> Outcome<u64> {
+        self.ask_jvm("GC.run")?;
+        let info = self.ask_jvm("GC.heap_info")?;
+        let (_, rest) = info.split_once("used ").ok_or_else(|| format!("strange heap: {info}"))?;
+        let (kilobytes, _) = rest.split_once('K').ok_or_else(|| format!("strange heap: {info}"))?;
+        Ok(kilobytes.parse::<u64>()? * 1024)
+    }
+
+    fn ask_jvm(&self, question: &str) -> Outcome<String> {
+        let answer = Command::new("jcmd").args([&self.child.id().to_string(), question]).output();
+        let answer = answer.map_err(|error| format!("jcmd of the JDK does not start: {error}"))?;
+        match answer.status.success() {
+            true => Ok(String::from_utf8_lossy(&answer.stdout).into_owned()),
+            false => Err(format!("jcmd {question}: {}", String::from_utf8_lossy(&answer.stderr)).into()),
+        }
+    }
+
     /// Stops it for a while, so that it takes no time from another one.
     pub(crate) fn pause(&self) {
         self.signal("STOP");

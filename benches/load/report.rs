@@ -13,15 +13,14 @@ use super::peer::Peer;
 use super::speed::{Cell, Sum};
 use super::wire::Outcome;
 
-const BEGIN: &str = "<!-- tables: written by `load`, do not edit -->";
-const END: &str = "<!-- end of tables -->";
-
-/// Replaces the tables in a file that has the two marks.
-pub(crate) fn write_into(path: &Path, tables: &str) -> Outcome<()> {
+/// Replaces the tables of one part in a file that has the two marks of it.
+pub(crate) fn write_into(path: &Path, part: &str, tables: &str) -> Outcome<()> {
+    let begin = format!("<!-- {part}: written by `load`, do not edit -->");
+    let end = format!("<!-- end of {part} -->");
     let text = fs::read_to_string(path)?;
-    let (head, rest) = text.split_once(BEGIN).ok_or("the file has no mark where tables begin")?;
-    let (_, tail) = rest.split_once(END).ok_or("the file has no mark where tables end")?;
-    fs::write(path, format!("{head}{BEGIN}\n{tables}\n{END}{tail}"))?;
+    let (head, rest) = text.split_once(&begin).ok_or_else(|| format!("the file has no mark `{begin}`"))?;
+    let (_, tail) = rest.split_once(&end).ok_or_else(|| format!("the file has no mark `{end}`"))?;
+    fs::write(path, format!("{head}{begin}\n{tables}\n{end}{tail}"))?;
     Ok(())
 }
 
@@ -170,12 +169,13 @@ pub(crate) fn machine() -> String {
     format!("{cores} × {model}, Linux {}; load average at the start {}", kernel.trim(), load.join(" "))
 }
 
-fn micros(time: Duration) -> String {
+/// Microseconds.
+pub(crate) fn micros(time: Duration) -> String {
     two_digits(time.as_secs_f64() * 1e6)
 }
 
 /// Small numbers with a decimal, large ones without.
-fn two_digits(number: f64) -> String {
+pub(crate) fn two_digits(number: f64) -> String {
     match number.abs() {
         size if size < 10.0 => format!("{number:.2}"),
         size if size < 100.0 => format!("{number:.1}"),
@@ -184,7 +184,7 @@ fn two_digits(number: f64) -> String {
 }
 
 /// A whole number with thin spaces between groups of three digits.
-fn thousands(number: f64) -> String {
+pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = if number <= -0.5 { "-".to_owned() } else { String::new() };
     for (index, digit) in digits.chars().enumerate() {

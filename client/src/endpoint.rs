@@ -134,13 +134,15 @@ struct Slot {
     connection: Arc<Connection>,
     users: usize,
     exclusive: bool,
+    /// Opened by somebody for a purpose of their own.
+    adopted: bool,
     idle_since: Micros,
 }
 
 impl Slot {
     fn is_usable(&self, exclusive: bool) -> bool {
         let shareable = self.connection.is_pipelined() && !exclusive && !self.exclusive;
-        self.users == 0 || shareable
+        !self.adopted && (self.users == 0 || shareable)
     }
 }
 
@@ -203,7 +205,7 @@ impl Endpoint {
     fn reserve(&self, exclusive: bool) -> Reservation {
         let mut inner = self.inner.lock();
         inner.slots.retain(|slot| !slot.connection.is_closed());
-        let open = inner.slots.len() + inner.opening;
+        let open = inner.slots.iter().filter(|slot| !slot.adopted).count() + inner.opening;
         let best =
             inner.slots.iter_mut().filter(|slot| slot.is_usable(exclusive)).min_by_key(|slot| slot.users);
         if let Some(slot) = best
@@ -227,27 +229,44 @@ impl Endpoint {
             () = self.closing.cancelled() => return Err(ConnectError::Closed),
             opened = self.connector.connect(&self.server) => opened?,
         };
-        let on_close = {
-            let (inner, epoch, released) =
-                (Arc::clone(&self.inner), Arc::clone(&self.epoch), Arc::clone(&self.released));
-            move || {
-                let mut inner = inner.lock();
-                inner.slots.retain(|slot| !slot.connection.is_closed());
-                if inner.slots.is_empty() {
-                    epoch.fetch_add(1, Ordering::AcqRel);
-                }
-                drop(inner);
-                released.notify_waiters();
-            }
-        };
-        let (connection, task) =
-            Connection::start(opened.stream, opened.pipelined, self.limits, &self.closing, on_close);
-        self.tasks.spawn(task);
-        let slot =
-            Slot { connection: Arc::clone(&connection), users: 1, exclusive, idle_since: self.runtime.now() };
-        self.inner.lock().slots.push(slot);
+        let connection = self.start(opened, exclusive, false, || ());
         drop(opening);
         Ok(self.checked_out(&connection))
+    }
+
+    /// Takes over a connection that somebody has opened for a purpose of their own. It counts as one of this server's
+    /// (the server keeps our logins as long as it is there) and not against the limit; nobody else gets it.
+    pub(crate) fn adopt(&self, opened: Opened, on_close: impl FnOnce() + Send + 'static) -> Checkout {
+        let connection = self.start(opened, true, true, on_close);
+        self.checked_out(&connection)
+    }
+
+    fn start(
+        &self,
+        opened: Opened,
+        exclusive: bool,
+        adopted: bool,
+        on_close: impl FnOnce() + Send + 'static,
+    ) -> Arc<Connection> {
+        let (inner, epoch, released) =
+            (Arc::clone(&self.inner), Arc::clone(&self.epoch), Arc::clone(&self.released));
+        let forget = move || {
+            let mut inner = inner.lock();
+            inner.slots.retain(|slot| !slot.connection.is_closed());
+            if inner.slots.is_empty() {
+                epoch.fetch_add(1, Ordering::AcqRel);
+            }
+            drop(inner);
+            released.notify_waiters();
+            on_close();
+        };
+        let (connection, task) =
+            Connection::start(opened.stream, opened.pipelined, self.limits, &self.closing, forget);
+        self.tasks.spawn(task);
+        let idle_since = self.runtime.now();
+        let slot = Slot { connection: Arc::clone(&connection), users: 1, exclusive, adopted, idle_since };
+        self.inner.lock().slots.push(slot);
+        connection
     }
 
     fn checked_out(&self, connection: &Arc<Connection>) -> Checkout {
@@ -265,7 +284,10 @@ impl Endpoint {
         let now = self.runtime.now();
         let inner = self.inner.lock();
         for slot in &inner.slots {
-            if slot.users == 0 && now.saturating_since(slot.idle_since) >= self.config.idle_timeout {
+            if slot.users == 0
+                && !slot.adopted
+                && now.saturating_since(slot.idle_since) >= self.config.idle_timeout
+            {
                 slot.connection.close();
             }
         }
@@ -277,7 +299,7 @@ impl Endpoint {
     pub(crate) fn take_idle(&self) -> Option<Checkout> {
         let mut inner = self.inner.lock();
         inner.slots.retain(|slot| !slot.connection.is_closed());
-        let idle = inner.slots.iter_mut().find(|slot| slot.users == 0)?;
+        let idle = inner.slots.iter_mut().find(|slot| slot.users == 0 && !slot.adopted)?;
         idle.users = 1;
         Some(self.checked_out(&idle.connection))
     }
@@ -339,7 +361,7 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let mut inner = self.inner.lock();
-        let open = inner.slots.iter().filter(|slot| !slot.connection.is_closed()).count();
+        let open = inner.slots.iter().filter(|slot| !slot.adopted && !slot.connection.is_closed()).count();
         let waiting_logins = inner.waiting_logins;
         if let Some(slot) =
             inner.slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.connection, &self.connection))

@@ -27,8 +27,10 @@ use druse_protocol::message::versioned_list::ListValue;
 use crate::client::Client;
 use crate::connection::Reply;
 use crate::error::Error;
+use crate::feed::{Interest, SubscriptionBuilder};
 use crate::lanes::LaneGuard;
 use crate::operation::{Operation, Repeat};
+use crate::query::QueryRows;
 use crate::user::User;
 use crate::value::{self, FromValue, Stored, ToValue};
 use crate::wire;
@@ -74,6 +76,43 @@ impl<K, V> Region<K, V> {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Follows the entries that `interest` means, as a stream. The builder is to be awaited:
+    ///
+    /// ```no_run
+    /// # use druse_client::feed::{Interest, RegionEvent};
+    /// # async fn example(orders: druse_client::Region<String, i64>) -> Result<(), druse_client::Error> {
+    /// let mut changes = orders.subscribe(Interest::all_keys()).await?;
+    /// while let Some(event) = changes.next().await {
+    ///     if let RegionEvent::Updated { key, value } = event? {
+    ///         println!("{key} is now {value:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "registerInterest")]
+    pub fn subscribe(&self, interest: Interest<K>) -> SubscriptionBuilder<K, V> {
+        SubscriptionBuilder::new(
+            self.client.clone(),
+            Arc::clone(&self.user),
+            Arc::clone(&self.path),
+            interest,
+        )
+    }
+
+    /// The values that satisfy an OQL condition over an entry's value, which has the name `this`: `this.total > $1`, say.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Server`] if the condition makes no sense to the server.
+    pub async fn query(
+        &self,
+        condition: &str,
+        parameters: &[&(dyn ToValue + Sync)],
+    ) -> Result<QueryRows<V>, Error> {
+        let oql = format!("SELECT * FROM {} this WHERE {condition}", self.path);
+        self.client.core().query(&self.user, &oql, parameters).await
     }
 
     /// How many entries the region has.

@@ -64,6 +64,25 @@ impl Servers {
         Ok(self.endpoint(server))
     }
 
+    /// All servers, those that have just failed last.
+    pub(crate) async fn in_turn(&self, deadline: Micros) -> Result<Vec<Arc<Endpoint>>, Error> {
+        let known = match &self.source {
+            Source::Fixed(servers) => Arc::clone(servers),
+            Source::Locators(named) => {
+                let known = named.known();
+                if known.is_empty() { named.newer(deadline).await? } else { known }
+            }
+        };
+        let now = self.runtime.now();
+        let mut servers = known.to_vec();
+        {
+            let mut state = self.state.lock();
+            state.penalties.retain(|(_, until)| *until > now);
+            servers.sort_by_key(|server| state.penalties.iter().any(|(other, _)| other == server));
+        }
+        Ok(servers.into_iter().map(|server| self.endpoint(server)).collect())
+    }
+
     fn choose(&self, known: &[ServerLocation], excluded: &[ServerLocation]) -> Option<ServerLocation> {
         let now = self.runtime.now();
         let mut state = self.state.lock();

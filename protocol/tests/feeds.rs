@@ -24,7 +24,7 @@ fn for_each(bytes: &[u8], mut look: impl FnMut(&Message<'_>, &[u8])) {
 #[test]
 fn every_captured_message_of_a_feed_is_written_again() {
     let mut seen = BTreeMap::<MessageType, usize>::new();
-    for capture in Capture::all() {
+    for capture in Capture::with_subscriptions() {
         for feed in capture.feeds() {
             for_each(&feed, |message, bytes| {
                 let mut again = Vec::new();
@@ -34,17 +34,25 @@ fn every_captured_message_of_a_feed_is_written_again() {
             });
         }
     }
-    for kind in [
-        MessageType::LocalCreate,
-        MessageType::LocalUpdate,
-        MessageType::LocalInvalidate,
-        MessageType::LocalDestroy,
-        MessageType::ClientMarker,
-        MessageType::ClientReAuthenticate,
+    for (kind, count) in [
+        (MessageType::LocalCreate, 26),
+        (MessageType::LocalUpdate, 19),
+        (MessageType::LocalInvalidate, 12),
+        (MessageType::LocalDestroy, 10),
+        (MessageType::LocalDestroyRegion, 2),
+        (MessageType::ClearRegion, 2),
+        (MessageType::InvalidateRegion, 2),
+        (MessageType::ClientMarker, 13),
+        (MessageType::ClientReAuthenticate, 1),
+        (MessageType::ClientRegisterInterest, 4),
+        (MessageType::ClientUnregisterInterest, 2),
+        (MessageType::RegisterInstantiators, 2),
+        (MessageType::RegisterDataSerializers, 2),
+        (MessageType::TombstoneOperation, 8),
     ] {
-        assert!(seen.contains_key(&kind), "no {kind:?}: {seen:?}");
+        assert_eq!(seen.remove(&kind), Some(count), "{kind:?}");
     }
-    assert_eq!(seen.values().sum::<usize>(), 29, "{seen:?}");
+    assert!(seen.is_empty(), "{seen:?}");
 }
 
 #[test]
@@ -85,6 +93,49 @@ fn two_users_queries_come_in_one_block() {
     });
     let create = |name: &[u8]| (name.to_vec(), CqOperation::Create);
     assert_eq!(blocks, [[create(b"c1"), create(b"c2")]]);
+}
+
+/// What each query of `subscriptions` was told, in order: the query, what happened to the region, what to the results.
+fn told(version: &str, cq: &str) -> Vec<(EntryOperation, CqOperation)> {
+    let mut told = Vec::new();
+    entries(&format!("subscriptions-{version}"), |_, event| {
+        let ours = event.cqs.filter(|candidate| candidate.name == cq.as_bytes());
+        told.extend(ours.map(|candidate| (event.operation, candidate.operation)));
+    });
+    told
+}
+
+#[test]
+fn what_an_event_is_to_a_query_may_differ_from_what_it_is_to_the_region() {
+    use {CqOperation as Q, EntryOperation as E};
+    // Of the values that are "in".
+    let coming_and_going = [(E::Create, Q::Create), (E::Update, Q::Destroy), (E::Create, Q::Create)];
+    // Of the values that are not "out", in a region whose client wants no values: the base operation is told all the same.
+    let without_values = [
+        (E::Update, Q::Update),
+        (E::Create, Q::Create),
+        (E::Update, Q::Destroy),
+        (E::Invalidate, Q::Destroy),
+    ];
+    for version in ["1.14.4", "1.15.1"] {
+        assert_eq!(told(version, "some"), coming_and_going);
+        assert_eq!(told(version, "inv"), without_values);
+    }
+}
+
+#[test]
+fn values_of_every_form() {
+    let (mut deltas, mut nulls, mut empty) = (0, 0, 0);
+    entries("subscriptions-1.15.1", |_, event| match event.value {
+        Some(EventValue::Delta(bytes)) => {
+            assert_eq!((event.operation, bytes), (EntryOperation::Update, &[0, 0, 0, 5][..]));
+            deltas += 1;
+        }
+        Some(EventValue::Whole(ValueRef::Null)) => nulls += 1,
+        Some(EventValue::Whole(ValueRef::Bytes([]))) => empty += 1,
+        _ => {}
+    });
+    assert_eq!((deltas, nulls, empty), (1, 1, 1));
 }
 
 #[test]

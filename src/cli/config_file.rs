@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
+use super::feed_settings::FeedsSection;
 use super::serve::SecurityKind;
 
 /// A whole file. Every field is optional; an unknown one is an error that names it.
@@ -23,6 +24,7 @@ pub(crate) struct ConfigFile {
     pub(crate) security: SecuritySection,
     pub(crate) tls: TlsSection,
     pub(crate) limits: LimitsSection,
+    pub(crate) feeds: FeedsSection,
 }
 
 /// Who may come in.
@@ -34,6 +36,7 @@ pub(crate) struct SecuritySection {
     pub(crate) jwks_url: Option<String>,
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Option<String>,
+    pub(crate) strict_tokens: Option<bool>,
     pub(crate) users_file: Option<PathBuf>,
     pub(crate) allow_principal_change: Option<bool>,
 }

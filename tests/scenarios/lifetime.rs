@@ -19,6 +19,7 @@ async fn a_node_that_restarts_costs_one_login_and_no_provider_call() {
     let (client, orders) = connect(proxy.client(), &provider);
     orders.put(&key(0), &0).await.unwrap();
     proxy.redirect(new.address());
+    eventually("nothing leads to the old node any more", || proxy.open() == 0).await;
     let outcomes = herd(32, |n| {
         let orders = orders.clone();
         async move { orders.put(&key(n), &1).await }

@@ -57,6 +57,12 @@ impl Capture {
         scenarios.iter().flat_map(of).collect()
     }
 
+    /// The twelve, and those that subscribe in every way and with a server to spare.
+    pub fn with_subscriptions() -> Vec<Self> {
+        let more = ["subscriptions-1.14.4", "subscriptions-1.15.1", "redundancy-1.15.1"].map(Self::read);
+        Self::all().into_iter().chain(more).collect()
+    }
+
     /// The numbers of the connections, in order of their first byte.
     pub fn connections(&self) -> Vec<u32> {
         let mut seen = Vec::new();

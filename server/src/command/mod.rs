@@ -12,7 +12,7 @@ mod get;
 mod get_all;
 mod get_entry;
 pub(crate) mod housekeeping;
-mod interest;
+pub(crate) mod interest;
 mod invalidate;
 mod key_set;
 mod metadata;

@@ -44,7 +44,7 @@ pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
         metrics: Arc::clone(&metrics),
         shutdown: Shutdown::default(),
     });
-    let ports = Ports::bind(&config, &shared)?;
+    let ports = Ports::bind(&config, &shared, manager.as_ref())?;
     let addresses = ports.addresses();
     let security = manager.map(|manager| {
         let security = Security::new(Arc::clone(&manager), policies, random.random(), Arc::clone(&metrics));

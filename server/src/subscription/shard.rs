@@ -5,7 +5,7 @@
 //! ```
 //! No IO, no clock, no locks of its own: whoever owns a shard tells it what has happened and asks it what to write.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -61,8 +61,8 @@ pub(crate) struct Shard {
     /// When a feed has something to do although nothing comes: one entry for each.
     timers: BTreeSet<(Micros, FeedId)>,
     armed: HashMap<FeedId, Micros>,
-    /// Feeds that are to be looked at.
-    dirty: Vec<FeedId>,
+    /// Feeds that are to be looked at, in the order in which they have their turn.
+    dirty: VecDeque<FeedId>,
     /// Durable clients that did not come back in time.
     pub(super) timed_out: TimedOut,
     read: Vec<Change>,
@@ -89,7 +89,7 @@ impl Shard {
             regions: HashMap::new(),
             timers: BTreeSet::new(),
             armed: HashMap::new(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             timed_out: TimedOut::default(),
             read: Vec::new(),
             context,
@@ -173,7 +173,7 @@ impl Shard {
             }
             feed.offer(lane, &shared, interest, hit, &turn);
             if !std::mem::replace(&mut feed.is_dirty, true) {
-                dirty.push(feed.id);
+                dirty.push_back(feed.id);
             }
         };
         let interested = |it: Subscriber| offer(it.feed, 0, it.after, Some(it.values), None);
@@ -233,18 +233,22 @@ impl Shard {
         if let Some(feed) = self.feeds.get_mut(&id)
             && !std::mem::replace(&mut feed.is_dirty, true)
         {
-            self.dirty.push(id);
+            self.dirty.push_back(id);
         }
     }
 
-    /// Takes the feeds that are to be looked at.
-    pub(crate) fn take_dirty(&mut self, into: &mut Vec<FeedId>) {
-        std::mem::swap(&mut self.dirty, into);
-        for id in into.iter() {
-            if let Some(feed) = self.feeds.get_mut(id) {
-                feed.is_dirty = false;
-            }
+    /// How many feeds are to be looked at.
+    pub(crate) fn dirty(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Takes the feed that is to be looked at next.
+    pub(crate) fn next_dirty(&mut self) -> Option<FeedId> {
+        let id = self.dirty.pop_front()?;
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.is_dirty = false;
         }
+        Some(id)
     }
 
     /// Fills a batch with what a feed may send now.
@@ -258,9 +262,9 @@ impl Shard {
         self.quietly(id, now, |feed, turn| feed.written(batch, taken, turn));
     }
 
-    /// Looks at the logins of a feed that cannot send at present. Returns whether its socket is to be closed.
+    /// Does what is due on a feed that cannot send at present. Returns whether its socket is to be closed.
     pub(crate) fn attend(&mut self, id: FeedId, now: Micros) -> bool {
-        let goes_on = self.quietly(id, now, |feed, turn| feed.look_at_logins(turn)).unwrap_or(false);
+        let goes_on = self.quietly(id, now, |feed, turn| feed.attend(turn)).unwrap_or(false);
         if !goes_on
             && self.feed(id).is_some_and(|feed| !feed.connected && (feed.leaves || !feed.is_durable()))
         {
@@ -305,6 +309,8 @@ impl Shard {
         let Some(mut feed) = self.feeds.remove(&id) else { return };
         self.by_key.remove(&feed.key);
         self.arm(id, None);
+        let registrations = i64::try_from(feed.interest.len() + feed.cqs.len()).unwrap_or_default();
+        self.context.metrics.feeds.registrations.add(-registrations);
         for registration in std::mem::take(&mut feed.interest) {
             if let Some(entry) = self.regions.get_mut(&registration.region) {
                 entry.interest.remove(&registration.interest, id);

@@ -209,6 +209,7 @@ async fn serve(client: TcpStream, plan: Arc<Plan>, era: CancellationToken) {
     }
     plan.open.fetch_add(1, Ordering::SeqCst);
     tokio::select! {
+        biased;
         () = era.cancelled() => {}
         () = Relay::new(client, node, &plan).run() => {}
     }

@@ -234,66 +234,54 @@ mod tests {
     use crate::message::testing::{any_key, any_value, check_feed, with_message};
     use crate::message::version_tag::tests::any_tag;
 
-    fn event(
+    fn encoded<const N: usize>(
         operation: EntryOperation,
-        value: Option<EventValue<'static>>,
-    ) -> EntryEvent<'static, [CqEvent<'static>; 0]> {
-        EntryEvent {
-            operation,
-            region: "/r",
-            key: KeyRef::Text(b"k"),
-            value,
-            callback: ValueRef::Null,
-            tag: None,
-            interest: true,
-            cqs: [],
-            id: FeedEventId { member: b"m", thread: 1, sequence: 2 },
-        }
-    }
-
-    fn kind_of(
-        event: &EntryEvent<
-            '_,
-            impl Clone + IntoIterator<Item = CqEvent<'static>, IntoIter: ExactSizeIterator>,
-        >,
-    ) -> Option<MessageType> {
+        value: Option<EventValue<'_>>,
+        cqs: [CqEvent<'static>; N],
+    ) -> Vec<u8> {
+        let id = FeedEventId { member: b"m", thread: 1, sequence: 2 };
+        let (region, key, callback) = ("/r", KeyRef::Text(b"k"), ValueRef::Null);
         let mut out = Vec::new();
-        event.encode(&mut out);
-        with_message(&out, |message| message.kind())
+        EntryEvent { operation, region, key, value, callback, tag: None, interest: true, cqs, id }
+            .encode(&mut out);
+        out
     }
 
     #[test]
     fn a_change_without_its_value_is_an_invalidate_that_says_to_cqs_what_it_was() {
-        let told = event(EntryOperation::Update, None);
-        assert_eq!(kind_of(&told), Some(MessageType::LocalInvalidate));
         let cqs = [CqEvent { name: b"c", operation: CqOperation::Create }];
-        let mut out = Vec::new();
-        EntryEvent {
-            cqs,
-            operation: told.operation,
-            region: "/r",
-            key: told.key,
-            value: None,
-            callback: told.callback,
-            tag: None,
-            interest: false,
-            id: told.id,
+        for operation in [EntryOperation::Create, EntryOperation::Update] {
+            with_message(&encoded(operation, None, []), |message| {
+                assert_eq!(message.kind(), Some(MessageType::LocalInvalidate));
+                assert_eq!(EntryEvent::decode(message).unwrap().operation, EntryOperation::Invalidate);
+            });
+            with_message(&encoded(operation, None, cqs), |message| {
+                assert_eq!(message.kind(), Some(MessageType::LocalInvalidate));
+                let found = EntryEvent::decode(message).unwrap();
+                assert_eq!((found.operation, found.value), (operation, None));
+                assert_eq!(found.cqs.collect::<Vec<_>>(), cqs);
+            });
         }
-        .encode(&mut out);
-        with_message(&out, |message| {
-            let found = EntryEvent::decode(message).unwrap();
-            assert_eq!((found.operation, found.value), (EntryOperation::Update, None));
-            assert_eq!(found.cqs.collect::<Vec<_>>(), cqs);
-        });
+    }
+
+    #[test]
+    fn what_a_client_is_told_to_invalidate_was_not_destroyed() {
+        let cqs = [CqEvent { name: b"c", operation: CqOperation::Destroy }];
+        let mut out = encoded(EntryOperation::Update, None, cqs);
+        let update = [0, 0, 0, 4, 0, 0, 0, 0, 28];
+        let at = out.windows(9).position(|window| window == update).unwrap() + 8;
+        for (number, is_one) in [(27, true), (28, true), (15, true), (16, false), (36, false), (99, false)] {
+            out[at] = number;
+            with_message(&out, |message| assert_eq!(EntryEvent::decode(message).is_ok(), is_one, "{number}"));
+        }
     }
 
     #[test]
     fn null_is_written_as_java_expects_it() {
-        let mut out = Vec::new();
-        event(EntryOperation::Create, Some(EventValue::Whole(ValueRef::Null))).encode(&mut out);
-        with_message(&out, |message| {
+        let null = Some(EventValue::Whole(ValueRef::Null));
+        with_message(&encoded(EntryOperation::Create, null, []), |message| {
             assert_eq!(message.parts().nth(3).unwrap().bytes, NULL_OBJECT);
-            assert_eq!(EntryEvent::decode(message).unwrap().value, Some(EventValue::Whole(ValueRef::Null)));
+            assert_eq!(EntryEvent::decode(message).unwrap().value, null);
         });
     }
 
@@ -301,9 +289,9 @@ mod tests {
     fn a_value_goes_only_with_what_brings_one() {
         let value = Some(EventValue::Whole(ValueRef::Bytes(b"v")));
         for operation in [EntryOperation::Destroy, EntryOperation::Invalidate] {
-            let mut out = Vec::new();
-            event(operation, value).encode(&mut out);
-            with_message(&out, |message| assert_eq!(EntryEvent::decode(message).unwrap().value, None));
+            with_message(&encoded(operation, value, []), |message| {
+                assert_eq!(EntryEvent::decode(message).unwrap().value, None)
+            });
         }
     }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod captures;
 mod expiry;
+mod feeds;
 mod handshake;
 mod login;
 mod opcodes;
