@@ -14,17 +14,23 @@ use tracing::debug;
 
 use crate::auth::providers::StaticCredentials;
 use crate::auth::{Gate, GateConfig};
-use crate::connection::Request;
-use crate::connector::{TcpConnector, TlsSettings};
-use crate::endpoint::{Checkout, Connector, Endpoint, PoolConfig, ServerLocation};
+use crate::connection::{Connection, Request};
+use crate::connector::{Opener, TlsSettings};
+use crate::discovery::Named;
+use crate::endpoint::{Connector, Endpoint, PoolConfig, ServerLocation};
 use crate::error::Error;
+use crate::feed::{ContinuousQueryBuilder, FeedConfig, Feeds};
+use crate::handshake::Identity;
 use crate::lanes::Lanes;
 use crate::listener::OperationListener;
 use crate::locator::Locators;
+use crate::query::QueryRows;
 use crate::region::Region;
 use crate::runtime::{Runtime, TokioRuntime};
 use crate::servers::{Servers, Source};
+use crate::transport::{Tcp, Transport};
 use crate::user::User;
+use crate::value::ToValue;
 use crate::wire;
 
 /// How often unused connections are closed and silent servers pinged: as often as Geode's clients do.
@@ -51,6 +57,8 @@ pub struct ClientConfig {
     pub pool: PoolConfig,
     /// The credential gate.
     pub gate: GateConfig,
+    /// Feeds.
+    pub feeds: FeedConfig,
 }
 
 impl Default for ClientConfig {
@@ -63,6 +71,7 @@ impl Default for ClientConfig {
             max_reply_bytes: 256 << 20,
             pool: PoolConfig::default(),
             gate: GateConfig::default(),
+            feeds: FeedConfig::default(),
         }
     }
 }
@@ -78,6 +87,7 @@ pub struct ClientBuilder {
     multi_user: bool,
     allowed_hosts: Option<Vec<String>>,
     tls: Option<TlsSettings>,
+    transport: Arc<dyn Transport>,
     config: ClientConfig,
     clock: Arc<dyn Clock>,
     listener: Option<Arc<dyn OperationListener>>,
@@ -94,6 +104,7 @@ impl ClientBuilder {
             multi_user: false,
             allowed_hosts: None,
             tls: None,
+            transport: Arc::new(Tcp),
             config: ClientConfig::default(),
             clock: Arc::new(SystemClock),
             listener: None,
@@ -149,6 +160,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Reaches servers and locators in another way than by TCP.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
     /// Sets limits and time-outs.
     pub fn config(mut self, config: ClientConfig) -> Self {
         self.config = config;
@@ -177,23 +194,28 @@ impl ClientBuilder {
         let closing = CancellationToken::new();
         let limits = FrameLimits { message_bytes: self.config.max_reply_bytes, ..FrameLimits::default() };
         let secured = self.multi_user || self.credentials.is_some() || self.provider.is_some();
-        let connector: Arc<dyn Connector> = Arc::new(TcpConnector::new(
-            self.tls.as_ref(),
-            secured,
-            self.config.connect_timeout,
-            self.allowed_hosts.clone(),
-            self.config.read_timeout,
-        )?);
+        let (durable, conflation) = (self.config.feeds.durable.as_ref(), self.config.feeds.conflation);
+        let identity = Identity::new(secured, self.config.read_timeout, durable, conflation)
+            .map_err(Error::Malformed)?;
+        let opener = Arc::new(Opener {
+            transport: Arc::clone(&self.transport),
+            tls: self.tls.clone(),
+            allowed_hosts: self.allowed_hosts,
+            timeout: self.config.connect_timeout,
+            identity,
+        });
         let source = if self.locators.is_empty() {
-            Source::Fixed(self.servers)
+            Source::Fixed(self.servers.into())
         } else {
             let (tls, timeout) = (self.tls.as_ref(), self.config.connect_timeout);
-            Source::Locators(Box::new(Locators::new(self.locators, self.server_group, tls, timeout)))
+            let locators = Locators::new(self.transport, self.locators, self.server_group, tls, timeout);
+            Source::Locators(Named::new(Arc::new(locators), Arc::clone(&runtime), closing.clone()))
         };
         let new_endpoint = {
             let (pool, runtime, closing) = (self.config.pool.clone(), Arc::clone(&runtime), closing.clone());
+            let opener = Arc::clone(&opener);
             Box::new(move |server| {
-                let (connector, runtime) = (Arc::clone(&connector), Arc::clone(&runtime));
+                let (connector, runtime) = (Arc::clone(&opener) as Arc<dyn Connector>, Arc::clone(&runtime));
                 Endpoint::new(server, connector, pool.clone(), limits, runtime, closing.clone())
             })
         };
@@ -211,6 +233,7 @@ impl ClientBuilder {
             users: DashMap::new(),
             multi_user: self.multi_user,
             lanes: Arc::new(Lanes::default()),
+            feeds: Feeds::new(self.config.feeds.clone(), opener, self.multi_user, closing.clone()),
             config: self.config,
             listener: self.listener,
             runtime,
@@ -223,6 +246,9 @@ impl ClientBuilder {
 
     fn check(&self) -> Result<(), Error> {
         let wrong = |problem: &str| Err(Error::Configuration(problem.to_owned()));
+        if let Some(problem) = self.config.feeds.problem() {
+            return wrong(problem);
+        }
         if self.servers.is_empty() == self.locators.is_empty() {
             return wrong("name either servers or locators, at least one and not both");
         }
@@ -267,10 +293,11 @@ impl Drop for Owner {
 
 pub(crate) struct Core {
     pub(crate) servers: Servers,
-    owner: Arc<User>,
+    pub(crate) owner: Arc<User>,
     users: DashMap<String, Arc<User>>,
     multi_user: bool,
     pub(crate) lanes: Arc<Lanes>,
+    pub(crate) feeds: Feeds,
     pub(crate) config: ClientConfig,
     pub(crate) listener: Option<Arc<dyn OperationListener>>,
     pub(crate) runtime: Arc<dyn Runtime>,
@@ -322,11 +349,51 @@ impl Client {
         self.core.0.servers.endpoints().iter().map(|endpoint| endpoint.connections()).sum()
     }
 
-    /// Says goodbye to all servers and closes all connections. Operations under way end with an error.
+    /// Asks an OQL query, as the client's own user. `parameters` stand for `$1`, `$2` and so on.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Server`] if the query makes no sense to the server.
+    pub async fn query<V>(
+        &self,
+        oql: &str,
+        parameters: &[&(dyn ToValue + Sync)],
+    ) -> Result<QueryRows<V>, Error> {
+        self.core.0.query(&self.core.0.owner, oql, parameters).await
+    }
+
+    /// Follows the result of an OQL query, as the client's own user. The builder is to be awaited.
+    pub fn continuous_query<K, V>(&self, query: impl Into<String>) -> ContinuousQueryBuilder<K, V> {
+        ContinuousQueryBuilder::new(self.clone(), Arc::clone(&self.core.0.owner), query.into())
+    }
+
+    /// Tells servers that a durable client has subscribed to everything that it wants the events of: those that were kept
+    /// for it, and all that follow, come from now on.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if the client has no durable id; else what the server said.
+    #[doc(alias = "readyForEvents")]
+    pub async fn ready_for_events(&self) -> Result<(), Error> {
+        self.core.0.ready_for_events().await
+    }
+
+    /// Says goodbye to all servers and closes all connections. Operations under way end with an error; streams end after
+    /// what has come already. What servers keep for a durable client goes, too.
     pub async fn close(&self) {
+        self.leave(false).await;
+    }
+
+    /// Does what [`Client::close`] does, but has servers keep durable streams and their events until the client comes
+    /// back, or its time-out has passed.
+    #[doc(alias = "keepalive")]
+    pub async fn close_keeping_events(&self) {
+        self.leave(true).await;
+    }
+
+    async fn leave(&self, keep_alive: bool) {
         let core = &self.core.0;
+        core.end_feeds(keep_alive).await;
         for endpoint in core.servers.endpoints() {
-            core.say_goodbye(&endpoint).await;
+            core.say_goodbye(&endpoint, keep_alive).await;
         }
         core.closing.cancel();
         core.owner.close();
@@ -336,6 +403,7 @@ impl Client {
         for endpoint in core.servers.endpoints() {
             endpoint.closed().await;
         }
+        core.feeds.finished().await;
         core.tasks.close();
         core.tasks.wait().await;
     }
@@ -345,6 +413,11 @@ impl Client {
     }
 
     pub(crate) fn core(&self) -> &Core {
+        &self.core.0
+    }
+
+    /// The same, for tasks to hold.
+    pub(crate) fn shared(&self) -> &Arc<Core> {
         &self.core.0
     }
 }
@@ -370,6 +443,23 @@ impl UserHandle {
         self.client.region_of(&self.user, path)
     }
 
+    /// Asks an OQL query, as this user. See [`Client::query`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn query<V>(
+        &self,
+        oql: &str,
+        parameters: &[&(dyn ToValue + Sync)],
+    ) -> Result<QueryRows<V>, Error> {
+        self.client.core().query(&self.user, oql, parameters).await
+    }
+
+    /// Follows the result of an OQL query, as this user. See [`Client::continuous_query`].
+    pub fn continuous_query<K, V>(&self, query: impl Into<String>) -> ContinuousQueryBuilder<K, V> {
+        ContinuousQueryBuilder::new(self.client.clone(), Arc::clone(&self.user), query.into())
+    }
+
     /// The user's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -385,16 +475,17 @@ impl UserHandle {
     /// Logs the user out on every server. Regions of this user that are still about get no further login; the name may
     /// be used again with another provider.
     pub async fn close(self) {
-        let core = self.client.core();
+        let core = self.client.shared();
         // Not somebody who has taken the name since another clone of this handle was closed.
         core.users.remove_if(&self.name, |_, user| Arc::ptr_eq(user, &self.user));
-        // First of all, or an operation under way would log in again behind us.
+        core.end_streams_of(&self.user).await;
+        // Before anything else is said, or an operation under way would log in again behind us.
         self.user.close();
         for (server, ticket) in self.user.tickets() {
             if let Some(endpoint) = core.servers.get(&server)
                 && let Ok(checkout) = endpoint.checkout(false).await
             {
-                core.tell(&checkout, wire::remove_user_auth(ticket.unique_id)).await;
+                core.tell(checkout.connection(), wire::remove_user_auth(ticket.unique_id)).await;
             }
         }
     }
@@ -408,17 +499,17 @@ impl fmt::Debug for UserHandle {
 
 impl Core {
     /// CLOSE_CONNECTION on every idle connection, so that the server need not find out by itself.
-    async fn say_goodbye(&self, endpoint: &Endpoint) {
+    async fn say_goodbye(&self, endpoint: &Endpoint, keep_alive: bool) {
         while let Some(checkout) = endpoint.take_idle() {
-            self.tell(&checkout, wire::close_connection()).await;
+            self.tell(checkout.connection(), wire::close_connection(keep_alive)).await;
             checkout.connection().close();
         }
     }
 
     /// Sends what is a courtesy: the server finds it out by itself, so that its answer is not worth waiting for long.
-    async fn tell(&self, checkout: &Checkout, request: Request) {
+    pub(crate) async fn tell(&self, connection: &Connection, request: Request) {
         tokio::select! {
-            _ = checkout.connection().call(request) => {}
+            _ = connection.call(request) => {}
             () = self.runtime.sleep_until(self.runtime.now() + FAREWELL_TIME) => {}
         }
     }

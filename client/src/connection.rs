@@ -14,11 +14,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use druse_protocol::codec::{
     Chunk, ChunkedHeader, FIRST_CONNECTION_ID, FrameLimits, Header, Message, MessageType,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ConnectionError;
+use crate::transport::Stream;
 
 /// How many requests may be under way on a connection to a node that allows it.
 const PIPELINE_DEPTH: usize = 256;
@@ -28,11 +29,6 @@ const READ_CHUNK: usize = 16 * 1024;
 
 /// The bytes of a security part's payload: connection id and unique id.
 const SECURITY_BYTES: usize = 16;
-
-/// A stream to a server, plain or TLS.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
 /// A whole request, ready but for the connection's id.
 #[derive(Clone)]

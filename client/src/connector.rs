@@ -1,20 +1,21 @@
-//! TCP, TLS and the handshake.
+//! Opening connections: TLS and the handshake, over a transport.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use druse_protocol::auth::BoxFuture;
+use bytes::BytesMut;
+use druse_protocol::auth::{BoxFuture, Credentials};
+use druse_protocol::handshake::{FeedWelcome, Welcome};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::connection::Stream;
 use crate::endpoint::{Connector, Opened, ServerLocation};
 use crate::error::{ConnectError, Error};
-use crate::wire;
+use crate::handshake::{Identity, greet, greet_feed};
+use crate::transport::{Stream, Transport};
 
 /// How to talk TLS.
 #[derive(Clone)]
@@ -80,7 +81,7 @@ impl TlsSettings {
     /// Wraps a stream to `server`.
     pub(crate) async fn wrap(
         &self,
-        stream: TcpStream,
+        stream: Box<dyn Stream>,
         server: &ServerLocation,
     ) -> std::io::Result<impl Stream + use<>> {
         let name = self.server_name.clone().unwrap_or_else(|| server.host.clone());
@@ -109,71 +110,98 @@ fn wrong(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Error {
     Error::Configuration(format!("{} {what}: {error}", path.display()))
 }
 
-/// Opens connections over TCP.
-pub(crate) struct TcpConnector {
-    tls: Option<TlsSettings>,
-    allowed_hosts: Option<Vec<String>>,
-    timeout: Duration,
-    handshake: wire::ClientHello,
+/// Opens connections of every kind: reaches the server and shakes hands.
+pub(crate) struct Opener {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    pub(crate) timeout: Duration,
+    pub(crate) identity: Identity,
 }
 
-impl TcpConnector {
-    pub(crate) fn new(
-        tls: Option<&TlsSettings>,
-        secured: bool,
-        timeout: Duration,
-        allowed_hosts: Option<Vec<String>>,
-        read_timeout: Duration,
-    ) -> Result<Self, Error> {
-        let handshake = wire::ClientHello::new(secured, read_timeout).map_err(Error::Malformed)?;
-        Ok(Self { tls: tls.cloned(), allowed_hosts, timeout, handshake })
+/// A connection for what is to be said about a feed, and what the server knows of the client's queue.
+pub(crate) struct OpenedQueue {
+    pub(crate) opened: Opened,
+    pub(crate) welcome: Welcome,
+}
+
+/// A feed behind its handshake.
+pub(crate) struct OpenedFeed {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) welcome: FeedWelcome,
+    /// What the server has sent behind its answer.
+    pub(crate) input: BytesMut,
+}
+
+impl Opener {
+    /// Opens the connection that carries what is to be said about a feed.
+    pub(crate) async fn open_queue(&self, server: &ServerLocation) -> Result<OpenedQueue, ConnectError> {
+        self.in_time(server, async {
+            let mut stream = self.reach(server).await?;
+            let welcome = greet(&mut stream, &self.identity.queue(), server).await?;
+            Ok(OpenedQueue { opened: Opened { stream, pipelined: welcome.is_pipelined() }, welcome })
+        })
+        .await
     }
 
-    async fn open(&self, server: &ServerLocation) -> Result<Opened, ConnectError> {
-        let shown = || server.to_string();
-        if self.allowed_hosts.as_ref().is_some_and(|allowed| !is_allowed(allowed, &server.host)) {
-            return Err(ConnectError::NotAllowed { server: shown() });
-        }
-        let stream = reach(server).await?;
-        match &self.tls {
-            None => self.shake_hands(Box::new(stream), server).await,
-            Some(tls) => {
-                let stream = tls
-                    .wrap(stream, server)
-                    .await
-                    .map_err(|error| ConnectError::Tls { server: shown(), source: Arc::new(error) })?;
-                self.shake_hands(Box::new(stream), server).await
-            }
-        }
-    }
-
-    async fn shake_hands(
+    /// Opens a feed.
+    pub(crate) async fn open_feed(
         &self,
-        mut stream: Box<dyn Stream>,
         server: &ServerLocation,
-    ) -> Result<Opened, ConnectError> {
-        let pipelined = self.handshake.exchange(&mut stream, server).await?;
-        Ok(Opened { stream, pipelined })
+        is_primary: bool,
+        shown: Option<Credentials>,
+    ) -> Result<OpenedFeed, ConnectError> {
+        self.in_time(server, async {
+            let mut stream = self.reach(server).await?;
+            let hello = self.identity.feed(is_primary, shown);
+            let (welcome, input) = greet_feed(&mut stream, &hello, server).await?;
+            Ok(OpenedFeed { stream, welcome, input })
+        })
+        .await
     }
-}
 
-impl Connector for TcpConnector {
-    fn connect<'a>(&'a self, server: &'a ServerLocation) -> BoxFuture<'a, Result<Opened, ConnectError>> {
-        Box::pin(async move {
-            tokio::time::timeout(self.timeout, self.open(server)).await.unwrap_or_else(|_| {
-                Err(ConnectError::Timeout { server: server.to_string(), limit: self.timeout })
-            })
+    async fn reach(&self, server: &ServerLocation) -> Result<Box<dyn Stream>, ConnectError> {
+        if self.allowed_hosts.as_ref().is_some_and(|allowed| !is_allowed(allowed, &server.host)) {
+            return Err(ConnectError::NotAllowed { server: server.to_string() });
+        }
+        let stream = reach(&*self.transport, server).await?;
+        let Some(tls) = &self.tls else { return Ok(stream) };
+        let stream = tls
+            .wrap(stream, server)
+            .await
+            .map_err(|error| ConnectError::Tls { server: server.to_string(), source: Arc::new(error) })?;
+        Ok(Box::new(stream))
+    }
+
+    async fn in_time<T>(
+        &self,
+        server: &ServerLocation,
+        work: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| {
+            Err(ConnectError::Timeout { server: server.to_string(), limit: self.timeout })
         })
     }
 }
 
-/// A TCP connection without delays for small frames.
-pub(crate) async fn reach(server: &ServerLocation) -> Result<TcpStream, ConnectError> {
+impl Connector for Opener {
+    fn connect<'a>(&'a self, server: &'a ServerLocation) -> BoxFuture<'a, Result<Opened, ConnectError>> {
+        Box::pin(self.in_time(server, async {
+            let mut stream = self.reach(server).await?;
+            let welcome = greet(&mut stream, &self.identity.operations(), server).await?;
+            Ok(Opened { stream, pipelined: welcome.is_pipelined() })
+        }))
+    }
+}
+
+/// A stream to `server`, on which nothing has been said.
+pub(crate) async fn reach(
+    transport: &dyn Transport,
+    server: &ServerLocation,
+) -> Result<Box<dyn Stream>, ConnectError> {
     let unreachable =
         |source| ConnectError::Unreachable { server: server.to_string(), source: Arc::new(source) };
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(unreachable)?;
-    stream.set_nodelay(true).map_err(unreachable)?;
-    Ok(stream)
+    transport.connect(server).await.map_err(unreachable)
 }
 
 /// Whether `host` is among `allowed`: by its very text, or below a `*.suffix`. An address is below nothing: its

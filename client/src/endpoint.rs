@@ -13,10 +13,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Connection, Stream};
+use crate::connection::Connection;
 use crate::error::ConnectError;
 use crate::runtime::Runtime;
 use crate::sync::Mutex;
+use crate::transport::Stream;
 
 /// Requests under way on a pipelined connection before another connection is opened.
 const COMFORTABLE_DEPTH: usize = 32;
@@ -93,7 +94,8 @@ pub(crate) trait Connector: Send + Sync + 'static {
 /// How many connections, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// The most connections to one server. 8.
+    /// The most connections to one server. 8. A login that finds all of them busy opens one more for itself, which is
+    /// closed behind it.
     pub max_connections: usize,
     /// How long an unused connection is kept. 30 s: half of what a server by default waits for a sign of life.
     pub idle_timeout: Duration,
@@ -124,19 +126,23 @@ pub(crate) struct Endpoint {
 struct Inner {
     slots: Vec<Slot>,
     opening: usize,
+    /// Logins for which there was no connection of their own.
+    waiting_logins: usize,
 }
 
 struct Slot {
     connection: Arc<Connection>,
     users: usize,
     exclusive: bool,
+    /// Opened by somebody for a purpose of their own.
+    adopted: bool,
     idle_since: Micros,
 }
 
 impl Slot {
     fn is_usable(&self, exclusive: bool) -> bool {
         let shareable = self.connection.is_pipelined() && !exclusive && !self.exclusive;
-        self.users == 0 || shareable
+        !self.adopted && (self.users == 0 || shareable)
     }
 }
 
@@ -177,8 +183,8 @@ impl Endpoint {
         self.inner.lock().slots.iter().filter(|slot| !slot.connection.is_closed()).count()
     }
 
-    /// A connection to send one request on. `exclusive` gives one that carries nothing else meanwhile, over the limit
-    /// if it must be: a login may not wait behind the operations that wait for it.
+    /// A connection to send one request on. `exclusive` gives one that carries nothing else meanwhile, one over the
+    /// limit if it must be: a login may not wait behind the operations that wait for it.
     pub(crate) async fn checkout(&self, exclusive: bool) -> Result<Checkout, ConnectError> {
         loop {
             // Registered before looking, so that a release in between is not missed.
@@ -188,7 +194,10 @@ impl Endpoint {
             match self.reserve(exclusive) {
                 Reservation::Ready(checkout) => return Ok(checkout),
                 Reservation::Open(opening) => return self.open(opening, exclusive).await,
-                Reservation::Full => released.await,
+                Reservation::Full => {
+                    let _waiting = exclusive.then(|| WaitingLogin::new(&self.inner));
+                    released.await;
+                }
             }
         }
     }
@@ -196,7 +205,7 @@ impl Endpoint {
     fn reserve(&self, exclusive: bool) -> Reservation {
         let mut inner = self.inner.lock();
         inner.slots.retain(|slot| !slot.connection.is_closed());
-        let open = inner.slots.len() + inner.opening;
+        let open = inner.slots.iter().filter(|slot| !slot.adopted).count() + inner.opening;
         let best =
             inner.slots.iter_mut().filter(|slot| slot.is_usable(exclusive)).min_by_key(|slot| slot.users);
         if let Some(slot) = best
@@ -220,27 +229,44 @@ impl Endpoint {
             () = self.closing.cancelled() => return Err(ConnectError::Closed),
             opened = self.connector.connect(&self.server) => opened?,
         };
-        let on_close = {
-            let (inner, epoch, released) =
-                (Arc::clone(&self.inner), Arc::clone(&self.epoch), Arc::clone(&self.released));
-            move || {
-                let mut inner = inner.lock();
-                inner.slots.retain(|slot| !slot.connection.is_closed());
-                if inner.slots.is_empty() {
-                    epoch.fetch_add(1, Ordering::AcqRel);
-                }
-                drop(inner);
-                released.notify_waiters();
-            }
-        };
-        let (connection, task) =
-            Connection::start(opened.stream, opened.pipelined, self.limits, &self.closing, on_close);
-        self.tasks.spawn(task);
-        let slot =
-            Slot { connection: Arc::clone(&connection), users: 1, exclusive, idle_since: self.runtime.now() };
-        self.inner.lock().slots.push(slot);
+        let connection = self.start(opened, exclusive, false, || ());
         drop(opening);
         Ok(self.checked_out(&connection))
+    }
+
+    /// Takes over a connection that somebody has opened for a purpose of their own. It counts as one of this server's
+    /// (the server keeps our logins as long as it is there) and not against the limit; nobody else gets it.
+    pub(crate) fn adopt(&self, opened: Opened, on_close: impl FnOnce() + Send + 'static) -> Checkout {
+        let connection = self.start(opened, true, true, on_close);
+        self.checked_out(&connection)
+    }
+
+    fn start(
+        &self,
+        opened: Opened,
+        exclusive: bool,
+        adopted: bool,
+        on_close: impl FnOnce() + Send + 'static,
+    ) -> Arc<Connection> {
+        let (inner, epoch, released) =
+            (Arc::clone(&self.inner), Arc::clone(&self.epoch), Arc::clone(&self.released));
+        let forget = move || {
+            let mut inner = inner.lock();
+            inner.slots.retain(|slot| !slot.connection.is_closed());
+            if inner.slots.is_empty() {
+                epoch.fetch_add(1, Ordering::AcqRel);
+            }
+            drop(inner);
+            released.notify_waiters();
+            on_close();
+        };
+        let (connection, task) =
+            Connection::start(opened.stream, opened.pipelined, self.limits, &self.closing, forget);
+        self.tasks.spawn(task);
+        let idle_since = self.runtime.now();
+        let slot = Slot { connection: Arc::clone(&connection), users: 1, exclusive, adopted, idle_since };
+        self.inner.lock().slots.push(slot);
+        connection
     }
 
     fn checked_out(&self, connection: &Arc<Connection>) -> Checkout {
@@ -249,6 +275,7 @@ impl Endpoint {
             inner: Arc::clone(&self.inner),
             released: Arc::clone(&self.released),
             runtime: Arc::clone(&self.runtime),
+            max_connections: self.config.max_connections,
         }
     }
 
@@ -257,7 +284,10 @@ impl Endpoint {
         let now = self.runtime.now();
         let inner = self.inner.lock();
         for slot in &inner.slots {
-            if slot.users == 0 && now.saturating_since(slot.idle_since) >= self.config.idle_timeout {
+            if slot.users == 0
+                && !slot.adopted
+                && now.saturating_since(slot.idle_since) >= self.config.idle_timeout
+            {
                 slot.connection.close();
             }
         }
@@ -269,7 +299,7 @@ impl Endpoint {
     pub(crate) fn take_idle(&self) -> Option<Checkout> {
         let mut inner = self.inner.lock();
         inner.slots.retain(|slot| !slot.connection.is_closed());
-        let idle = inner.slots.iter_mut().find(|slot| slot.users == 0)?;
+        let idle = inner.slots.iter_mut().find(|slot| slot.users == 0 && !slot.adopted)?;
         idle.users = 1;
         Some(self.checked_out(&idle.connection))
     }
@@ -297,12 +327,29 @@ impl Drop for Opening {
     }
 }
 
+/// Counts a login that waits for a connection, until it has one or gives up.
+struct WaitingLogin<'a>(&'a Mutex<Inner>);
+
+impl<'a> WaitingLogin<'a> {
+    fn new(inner: &'a Mutex<Inner>) -> Self {
+        inner.lock().waiting_logins += 1;
+        Self(inner)
+    }
+}
+
+impl Drop for WaitingLogin<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting_logins -= 1;
+    }
+}
+
 /// One caller's hold on a connection.
 pub(crate) struct Checkout {
     connection: Arc<Connection>,
     inner: Arc<Mutex<Inner>>,
     released: Arc<Notify>,
     runtime: Arc<dyn Runtime>,
+    max_connections: usize,
 }
 
 impl Checkout {
@@ -314,12 +361,18 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let mut inner = self.inner.lock();
+        let open = inner.slots.iter().filter(|slot| !slot.adopted && !slot.connection.is_closed()).count();
+        let waiting_logins = inner.waiting_logins;
         if let Some(slot) =
             inner.slots.iter_mut().find(|slot| Arc::ptr_eq(&slot.connection, &self.connection))
         {
             slot.users -= 1;
             slot.exclusive = false;
             slot.idle_since = self.runtime.now();
+            // What a login has opened over the limit goes again, unless the next login waits for it.
+            if slot.users == 0 && open > self.max_connections && waiting_logins == 0 {
+                slot.connection.close();
+            }
         }
         drop(inner);
         self.released.notify_one();
@@ -384,8 +437,28 @@ mod tests {
     async fn a_login_gets_a_connection_of_its_own_beyond_the_limit() {
         let (endpoint, _connector) = endpoint(false);
         let _busy = (endpoint.checkout(false).await.unwrap(), endpoint.checkout(false).await.unwrap());
-        endpoint.checkout(true).await.unwrap();
+        let login = endpoint.checkout(true).await.unwrap();
         assert_eq!(endpoint.connections(), 3);
+        let another = tokio::time::timeout(Duration::from_secs(1), endpoint.checkout(true)).await;
+        assert!(another.is_err(), "one more, not one more for each login");
+        drop(login);
+        assert_eq!((endpoint.connections(), endpoint.epoch()), (2, 0), "it is closed behind the login");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_waits_for_the_one_extra_connection_gets_one_in_its_turn() {
+        let (endpoint, connector) = endpoint(false);
+        let _busy = (endpoint.checkout(false).await.unwrap(), endpoint.checkout(false).await.unwrap());
+        let first = endpoint.checkout(true).await.unwrap();
+        let second = tokio::spawn({
+            let endpoint = Arc::clone(&endpoint);
+            async move { endpoint.checkout(true).await.map(drop) }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.unwrap().unwrap();
+        assert_eq!((endpoint.connections(), connector.opened.load(Ordering::SeqCst)), (2, 3));
     }
 
     #[tokio::test(start_paused = true)]

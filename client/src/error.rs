@@ -212,14 +212,14 @@ pub enum Error {
     /// No connection to a server.
     #[error(transparent)]
     Connect(ConnectError),
-    /// The connection broke after the request had been sent, and the operation cannot be repeated safely: it may have
-    /// been carried out or not.
-    #[error("the connection broke and the operation may have been carried out")]
-    InDoubt(#[source] ConnectionError),
+    /// A mutation was sent and its answer never came: it may have been carried out or not. Asking again did not settle
+    /// it, or the mutation is one that may not be repeated.
+    #[error("the operation may have been carried out or not")]
+    InDoubt(#[source] Arc<Error>),
     /// The connection broke; nothing has been carried out, or it was only a question.
     #[error("the connection broke")]
     Connection(#[source] ConnectionError),
-    /// No answer in time. A mutation may have been carried out.
+    /// No answer in time; nothing has been carried out, or it was only a question.
     #[error("no answer from {server} within {limit:?}")]
     Timeout {
         /// The server, as `host:port`.
@@ -238,7 +238,7 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// The locators know no server.
+    /// The locators know no server, or did not say so in time.
     #[error("{0}")]
     Locator(String),
     /// The client was set up in a way that cannot work.
@@ -260,17 +260,9 @@ impl Error {
         }
     }
 
-    /// Whether a request of the operation may still be on its way to a server.
+    /// Whether a request of the operation may still be on its way to a server, or what came of it is not known.
     pub(crate) const fn leaves_doubt(&self) -> bool {
-        matches!(
-            self,
-            Self::InDoubt(_)
-                | Self::Connection(_)
-                | Self::Timeout { .. }
-                | Self::NoServer(_)
-                | Self::Malformed(_)
-                | Self::Closed
-        )
+        matches!(self, Self::InDoubt(_) | Self::Malformed(_))
     }
 
     /// Whether the same operation may work later without anybody doing anything.
@@ -295,6 +287,7 @@ impl Error {
             Self::Expired { .. } => true,
             Self::Login(error) => error.is_refusal(),
             Self::Credential(error) => !error.is_retryable(),
+            Self::InDoubt(cause) => cause.needs_reauthentication(),
             _ => false,
         }
     }

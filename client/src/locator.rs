@@ -9,14 +9,15 @@ use druse_protocol::version::VersionOrdinal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::debug;
 
-use crate::connection::Stream;
 use crate::connector::{TlsSettings, reach};
+use crate::discovery::Discovery;
 use crate::endpoint::ServerLocation;
 use crate::error::{ConnectError, Error};
-use crate::servers::Discovery;
+use crate::transport::{Stream, Transport};
 
 /// The locators of a client, asked one after another.
 pub(crate) struct Locators {
+    transport: Arc<dyn Transport>,
     locators: Vec<ServerLocation>,
     group: String,
     tls: Option<TlsSettings>,
@@ -25,12 +26,13 @@ pub(crate) struct Locators {
 
 impl Locators {
     pub(crate) fn new(
+        transport: Arc<dyn Transport>,
         locators: Vec<ServerLocation>,
         group: String,
         tls: Option<&TlsSettings>,
         timeout: Duration,
     ) -> Self {
-        Self { locators, group, tls: tls.cloned(), timeout }
+        Self { transport, locators, group, tls: tls.cloned(), timeout }
     }
 
     async fn all_servers(&self) -> Result<Vec<ServerLocation>, Error> {
@@ -51,7 +53,7 @@ impl Locators {
     }
 
     async fn ask(&self, locator: &ServerLocation) -> Result<Vec<ServerLocation>, ConnectError> {
-        let stream = reach(locator).await?;
+        let stream = reach(&*self.transport, locator).await?;
         let answer = match &self.tls {
             None => self.exchange(stream, locator).await?,
             Some(tls) => {

@@ -23,7 +23,7 @@ use tracing::{debug, info};
 use crate::auth::state::Want;
 use crate::auth::{GateError, Generation, LoginTicket};
 use crate::client::Core;
-use crate::connection::{Reply, Request};
+use crate::connection::{Connection, Reply, Request};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, Error, LoginError};
 use crate::listener::{AttemptEvent, AttemptStage};
@@ -33,8 +33,10 @@ use crate::wire;
 /// How an operation may be repeated when its connection is lost after it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It changes nothing, or the server recognises it by its event id.
-    Safe,
+    /// It changes nothing.
+    Question,
+    /// It changes something, and the server recognises it by its event id.
+    Recognised,
     /// It may be applied twice: never.
     Never,
 }
@@ -48,8 +50,10 @@ pub(crate) struct Operation<'a> {
 }
 
 /// The state of one operation between attempts.
-struct Progress {
+struct Progress<'a> {
     deadline: Micros,
+    /// The connection that must be taken; none if any of the pool's will do.
+    over: Option<&'a Connection>,
     /// The newest credential when the operation began. One that came later was fetched for it: if that is refused
     /// too, asking again would not help.
     known: Generation,
@@ -58,6 +62,21 @@ struct Progress {
     logged_in_again: bool,
     maybe_applied: bool,
     attempts: usize,
+}
+
+impl<'a> Progress<'a> {
+    fn begin(user: &User, deadline: Micros, over: Option<&'a Connection>) -> Self {
+        Self {
+            deadline,
+            over,
+            known: user.generation(),
+            refused: None,
+            renewed: false,
+            logged_in_again: false,
+            maybe_applied: false,
+            attempts: 0,
+        }
+    }
 }
 
 enum Attempt {
@@ -71,20 +90,23 @@ enum Attempt {
 impl Core {
     /// Carries out `operation` for `user`.
     pub(crate) async fn execute(&self, user: &Arc<User>, operation: &Operation<'_>) -> Result<Reply, Error> {
-        let mut progress = Progress {
-            deadline: self.runtime.now() + self.config.operation_timeout,
-            known: user.generation(),
-            refused: None,
-            renewed: false,
-            logged_in_again: false,
-            maybe_applied: false,
-            attempts: 0,
-        };
+        let deadline = self.runtime.now() + self.config.operation_timeout;
+        let mut progress = Progress::begin(user, deadline, None);
+        let outcome = self.attempts(user, operation, &mut progress).await;
+        outcome.map_err(|error| in_doubt(error, operation, &progress))
+    }
+
+    async fn attempts(
+        &self,
+        user: &Arc<User>,
+        operation: &Operation<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Reply, Error> {
         let mut excluded = Vec::new();
         loop {
-            let endpoint = self.servers.pick(&excluded).await?;
+            let endpoint = self.servers.pick(&excluded, progress.deadline).await?;
             let lost = loop {
-                match self.attempt(user, &endpoint, operation, &mut progress).await? {
+                match self.attempt(user, &endpoint, operation, progress).await? {
                     Attempt::Done(reply) => return Ok(reply),
                     Attempt::Again => {}
                     Attempt::Lost(error) => break error,
@@ -92,7 +114,7 @@ impl Core {
             };
             debug!(server = %endpoint.server(), error = %lost, "attempt lost");
             progress.attempts += 1;
-            let may_repeat = operation.repeat == Repeat::Safe || !progress.maybe_applied;
+            let may_repeat = operation.repeat != Repeat::Never || !progress.maybe_applied;
             if !may_repeat || progress.attempts > self.config.retry_attempts {
                 return Err(lost);
             }
@@ -104,12 +126,31 @@ impl Core {
         }
     }
 
+    /// Carries out `operation` on one server and no other, over a connection that the caller holds there.
+    pub(crate) async fn execute_on(
+        &self,
+        user: &Arc<User>,
+        endpoint: &Arc<Endpoint>,
+        over: &Connection,
+        operation: &Operation<'_>,
+        deadline: Micros,
+    ) -> Result<Reply, Error> {
+        let mut progress = Progress::begin(user, deadline, Some(over));
+        loop {
+            match self.attempt(user, endpoint, operation, &mut progress).await? {
+                Attempt::Done(reply) => return Ok(reply),
+                Attempt::Again => {}
+                Attempt::Lost(error) => return Err(error),
+            }
+        }
+    }
+
     async fn attempt(
         &self,
         user: &Arc<User>,
         endpoint: &Arc<Endpoint>,
         operation: &Operation<'_>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<Attempt, Error> {
         let ticket = match self.log_in(user, endpoint, progress).await {
             Ok(ticket) => ticket,
@@ -126,7 +167,7 @@ impl Core {
         self.report(operation, endpoint, stage);
         let exception = exception.transpose().map_err(Error::Malformed)?.flatten();
         let exception = match (reply, exception) {
-            (Err(error), _) => return Ok(Attempt::Lost(in_doubt(error, operation, progress))),
+            (Err(error), _) => return Ok(Attempt::Lost(error)),
             (Ok(reply), None) => return Ok(Attempt::Done(reply)),
             (Ok(_), Some(exception)) => exception,
         };
@@ -148,7 +189,7 @@ impl Core {
         &self,
         user: &Arc<User>,
         endpoint: &Arc<Endpoint>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<Option<LoginTicket>, Error> {
         let Some(gate) = &user.gate else { return Ok(None) };
         let server = endpoint.server().to_string();
@@ -166,7 +207,10 @@ impl Core {
                 Ok(ticket) => return Ok(ticket),
                 Err(error) if error.is_refusal() => {
                     let fetched_for_us = issued.generation > progress.known || progress.renewed;
-                    gate.invalidate(issued.generation);
+                    if gate.invalidate(issued.generation) {
+                        debug!(user = %user.shown(), error = %error, "a renewal was refused, the old login still holds");
+                        continue;
+                    }
                     if fetched_for_us {
                         return Err(Error::Login(error));
                     }
@@ -189,15 +233,22 @@ impl Core {
         endpoint: &Arc<Endpoint>,
         operation: &Operation<'_>,
         ticket: Option<LoginTicket>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
     ) -> Result<Reply, Error> {
         let limit = self.config.read_timeout;
         let timeout = || Error::Timeout { server: endpoint.server().to_string(), limit };
         let until = (self.runtime.now() + limit).min(progress.deadline);
-        let checkout = tokio::select! {
-            biased;
-            checkout = endpoint.checkout(false) => checkout.map_err(connect_error)?,
-            () = self.runtime.sleep_until(until) => return Err(timeout()),
+        let checkout;
+        let connection = match progress.over {
+            Some(held) => held,
+            None => {
+                checkout = tokio::select! {
+                    biased;
+                    checkout = endpoint.checkout(false) => checkout.map_err(connect_error)?,
+                    () = self.runtime.sleep_until(until) => return Err(timeout()),
+                };
+                checkout.connection()
+            }
         };
         let id = ticket.filter(|_| !operation.kind.is_internal()).map(|ticket| ticket.unique_id);
         let envelope = Envelope {
@@ -210,9 +261,9 @@ impl Core {
         let request = Request { bytes: Bytes::from(bytes), kind: operation.kind, secured: id.is_some() };
         tokio::select! {
             biased;
-            reply = checkout.connection().call(request) => reply.map_err(|error| {
+            reply = connection.call(request) => reply.map_err(|error| {
                 progress.maybe_applied |= error.may_have_been_sent();
-                if let (true, Some(ticket)) = (error.is_by_server() && !checkout.connection().is_pipelined(), ticket) {
+                if let (true, Some(ticket)) = (error.is_by_server() && !connection.is_pipelined(), ticket) {
                     // A Geode server closes the connection without a word when it does not know an id any more; a
                     // Druse node says so.
                     user.forget(endpoint, ticket);
@@ -222,7 +273,7 @@ impl Core {
             () = self.runtime.sleep_until(until) => {
                 progress.maybe_applied = true;
                 // Whatever holds the answer up holds up everything behind it.
-                checkout.connection().close();
+                connection.close();
                 Err(timeout())
             }
         }
@@ -233,7 +284,7 @@ impl Core {
         &self,
         user: &Arc<User>,
         endpoint: &Arc<Endpoint>,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
         ticket: LoginTicket,
         refusal: Refusal,
         exception: ServerException,
@@ -277,13 +328,12 @@ impl Refusal {
     }
 }
 
-/// The error of an attempt whose connection was lost, if it is the last one.
-fn in_doubt(error: Error, operation: &Operation<'_>, progress: &Progress) -> Error {
-    match error {
-        Error::Connection(cause) if progress.maybe_applied && operation.repeat == Repeat::Never => {
-            Error::InDoubt(cause)
-        }
-        error => error,
+/// What a failed operation has to say: once a mutation may have been applied nothing that goes wrong later takes that
+/// back, be it a server that cannot be reached any more or a login that is refused.
+fn in_doubt(error: Error, operation: &Operation<'_>, progress: &Progress<'_>) -> Error {
+    match operation.repeat {
+        Repeat::Recognised | Repeat::Never if progress.maybe_applied => Error::InDoubt(Arc::new(error)),
+        _ => error,
     }
 }
 
@@ -305,14 +355,14 @@ fn server_error(exception: ServerException, operation: &Operation<'_>, endpoint:
     }
 }
 
-fn credential_error(error: GateError) -> Error {
+pub(crate) fn credential_error(error: GateError) -> Error {
     match error {
         GateError::Closed => Error::Closed,
         error => Error::Credential(error),
     }
 }
 
-fn connect_error(error: ConnectError) -> Error {
+pub(crate) fn connect_error(error: ConnectError) -> Error {
     match error {
         ConnectError::Closed => Error::Closed,
         error => Error::Connect(error),

@@ -27,8 +27,10 @@ use druse_protocol::message::versioned_list::ListValue;
 use crate::client::Client;
 use crate::connection::Reply;
 use crate::error::Error;
+use crate::feed::{Interest, SubscriptionBuilder};
 use crate::lanes::LaneGuard;
 use crate::operation::{Operation, Repeat};
+use crate::query::QueryRows;
 use crate::user::User;
 use crate::value::{self, FromValue, Stored, ToValue};
 use crate::wire;
@@ -76,6 +78,43 @@ impl<K, V> Region<K, V> {
         &self.path
     }
 
+    /// Follows the entries that `interest` means, as a stream. The builder is to be awaited:
+    ///
+    /// ```no_run
+    /// # use druse_client::feed::{Interest, RegionEvent};
+    /// # async fn example(orders: druse_client::Region<String, i64>) -> Result<(), druse_client::Error> {
+    /// let mut changes = orders.subscribe(Interest::all_keys()).await?;
+    /// while let Some(event) = changes.next().await {
+    ///     if let RegionEvent::Updated { key, value } = event? {
+    ///         println!("{key} is now {value:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "registerInterest")]
+    pub fn subscribe(&self, interest: Interest<K>) -> SubscriptionBuilder<K, V> {
+        SubscriptionBuilder::new(
+            self.client.clone(),
+            Arc::clone(&self.user),
+            Arc::clone(&self.path),
+            interest,
+        )
+    }
+
+    /// The values that satisfy an OQL condition over an entry's value, which has the name `this`: `this.total > $1`, say.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::Server`] if the condition makes no sense to the server.
+    pub async fn query(
+        &self,
+        condition: &str,
+        parameters: &[&(dyn ToValue + Sync)],
+    ) -> Result<QueryRows<V>, Error> {
+        let oql = format!("SELECT * FROM {} this WHERE {condition}", self.path);
+        self.client.core().query(&self.user, &oql, parameters).await
+    }
+
     /// How many entries the region has.
     ///
     /// # Errors
@@ -108,7 +147,7 @@ impl<K, V> Region<K, V> {
         kind: MessageType,
         encode: &(dyn Fn(&mut Vec<u8>, &Envelope) + Send + Sync),
     ) -> Result<Reply, Error> {
-        let operation = Operation { kind, region: &self.path, repeat: Repeat::Safe, encode };
+        let operation = Operation { kind, region: &self.path, repeat: Repeat::Question, encode };
         self.client.core().execute(&self.user, &operation).await
     }
 
@@ -222,7 +261,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 Invalidate { region: &self.path, key, event, callback: ValueRef::Null }.encode(out, envelope);
             }
         };
-        self.change(MessageType::Invalidate, 1, Repeat::Safe, encode).await.map(drop)
+        self.change(MessageType::Invalidate, 1, Repeat::Recognised, encode).await.map(drop)
     }
 
     /// Whether there is an entry, with a value or without.
@@ -313,7 +352,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        let reply = self.change(MessageType::PutAll, entries.len(), Repeat::Safe, encode).await?;
+        let reply = self.change(MessageType::PutAll, entries.len(), Repeat::Recognised, encode).await?;
         check_bulk(&reply)
     }
 
@@ -341,7 +380,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        let reply = self.change(MessageType::RemoveAll, keys.len(), Repeat::Safe, encode).await?;
+        let reply = self.change(MessageType::RemoveAll, keys.len(), Repeat::Recognised, encode).await?;
         check_bulk(&reply)
     }
 
@@ -378,7 +417,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        self.change(MessageType::Put, 1, Repeat::Safe, encode).await
+        self.change(MessageType::Put, 1, Repeat::Recognised, encode).await
     }
 
     async fn destroy(&self, key: &K, expected: Option<&Stored>) -> Result<bool, Error> {
@@ -395,7 +434,7 @@ impl<K: ToValue + Sync, V: ToValue + FromValue + Sync> Region<K, V> {
                 .encode(out, envelope);
             }
         };
-        let reply = self.change(MessageType::Destroy, 1, Repeat::Safe, encode).await?;
+        let reply = self.change(MessageType::Destroy, 1, Repeat::Recognised, encode).await?;
         let message = wire::plain(&reply).map_err(Error::Malformed)?;
         let reply = DestroyReply::decode(&message).map_err(Error::Malformed)?;
         Ok(!reply.entry_not_found.unwrap_or(false))

@@ -5,6 +5,7 @@ use druse_protocol::value::Value;
 pub use druse_protocol::value::typed::{FromValue, ToValue};
 
 use crate::error::Error;
+use crate::feed::RawValue;
 
 /// A value ready for a part of a message.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ pub(crate) fn decode_key<K: FromValue>(bytes: &[u8]) -> Result<K, Error> {
     K::from_value(value).map_err(|error| Error::Conversion { what: "key", problem: error.to_string() })
 }
 
-pub(crate) fn encode<V: ToValue>(value: &V) -> Stored {
+pub(crate) fn encode<V: ToValue + ?Sized>(value: &V) -> Stored {
     if value.is_null() {
         return Stored::Null;
     }
@@ -50,6 +51,11 @@ pub(crate) fn encode<V: ToValue>(value: &V) -> Stored {
     let mut bytes = Vec::new();
     value.put_object(&mut bytes);
     Stored::Object(bytes)
+}
+
+/// A value out of an event or a snapshot.
+pub(crate) fn decode_raw<V: FromValue>(value: Option<&RawValue>) -> Result<Option<V>, Error> {
+    decode(value.map_or(ValueRef::Null, RawValue::as_ref))
 }
 
 /// `None` is no entry, or an entry without a value.

@@ -1,92 +1,22 @@
-//! The small exchanges that are no operations: handshake, login, ping, goodbye; and telling an exception from a reply.
-
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+//! The small exchanges that are no operations: login, ping, goodbye; and telling an exception from a reply.
 
 use bytes::Bytes;
 use druse_protocol::DecodeError;
 use druse_protocol::auth::Credentials;
 use druse_protocol::codec::{Chunk, ChunkedHeader, FrameLimits, Message, MessageType, NO_TRANSACTION};
-use druse_protocol::handshake::{
-    ClientHello as Hello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode,
-    Welcome,
-};
 use druse_protocol::message::credentials::{
     NO_UNIQUE_ID, RemoveUserAuth, UserCredentials, UserCredentialsReply,
 };
 use druse_protocol::message::envelope::Envelope;
 use druse_protocol::message::exception::{ExceptionReply, RemoteException, TextError};
+use druse_protocol::message::feed_control::{ClientReady, MakePrimary, PeriodicAck};
 use druse_protocol::message::housekeeping::{CloseConnection, Ping};
-use druse_protocol::version::VersionOrdinal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::connection::{Reply, Request, Stream};
-use crate::endpoint::ServerLocation;
-use crate::error::ConnectError;
+use crate::connection::{Reply, Request};
+use crate::feed::Stamp;
 
 /// What stands for an id on servers that ask nobody who they are. Servers never give it out.
 pub(crate) const NO_SECURITY: i64 = 0;
-
-/// Counts the clients of this process, as Geode counts pools.
-static CLIENTS: AtomicI32 = AtomicI32::new(1);
-
-/// What all connections of a client say first, with the very same identity.
-pub(crate) struct ClientHello {
-    bytes: Bytes,
-}
-
-impl ClientHello {
-    /// `secured` tells the server that logins will come.
-    pub(crate) fn new(secured: bool, read_timeout: Duration) -> Result<Self, DecodeError> {
-        // The identity tells clients apart; nobody looks for the client at this address.
-        let tag = format!("{:016x}", rand::random::<u64>());
-        let mut member = Member::new(&[127, 0, 0, 1], 0, "druse-client", MemberKind::Loner, tag);
-        member.process_id = i32::try_from(std::process::id()).unwrap_or(0);
-        let mut identity = Vec::new();
-        member.encode(&mut identity);
-        let hello = Hello {
-            mode: CommunicationMode::ClientToServer,
-            version: VersionOrdinal::GEODE_1_15_0,
-            read_timeout_ms: i32::try_from(read_timeout.as_millis()).unwrap_or(i32::MAX),
-            client_id: ClientProxyMembershipId::new(&identity, CLIENTS.fetch_add(1, Ordering::Relaxed))?,
-            conflation: 0,
-            security: if secured { SecurityMode::Normal(None) } else { SecurityMode::None },
-        };
-        let mut bytes = Vec::new();
-        hello.encode(&mut bytes);
-        Ok(Self { bytes: bytes.into() })
-    }
-
-    /// Shakes hands; tells whether the server allows requests to be pipelined.
-    pub(crate) async fn exchange(
-        &self,
-        stream: &mut Box<dyn Stream>,
-        server: &ServerLocation,
-    ) -> Result<bool, ConnectError> {
-        let unreachable = |source: std::io::Error| ConnectError::Unreachable {
-            server: server.to_string(),
-            source: std::sync::Arc::new(source),
-        };
-        stream.write_all(&self.bytes).await.map_err(unreachable)?;
-        stream.flush().await.map_err(unreachable)?;
-        let mut input = Vec::with_capacity(256);
-        loop {
-            // Byte by byte at the end: what follows the handshake belongs to somebody else. A server sends nothing
-            // of its own accord, so reading whatever is there is the same.
-            if stream.read_buf(&mut input).await.map_err(unreachable)? == 0 {
-                return Err(unreachable(std::io::ErrorKind::UnexpectedEof.into()));
-            }
-            let answer = Welcome::decode(&input)
-                .map_err(|source| ConnectError::Handshake { server: server.to_string(), source })?;
-            let Some((welcome, _)) = answer else { continue };
-            if welcome.is_accepted() {
-                return Ok(welcome.is_pipelined());
-            }
-            let (server, code, message) = (server.to_string(), welcome.code, welcome.message);
-            return Err(ConnectError::Refused { server, code, message });
-        }
-    }
-}
 
 fn envelope(unique_id: Option<i64>) -> Envelope {
     // The connection puts its own id in front on sending.
@@ -118,10 +48,33 @@ pub(crate) fn ping() -> Request {
     Request { bytes: bytes.into(), kind: MessageType::Ping, secured: false }
 }
 
-pub(crate) fn close_connection() -> Request {
+/// `keep_alive`: the server is to keep what it holds for a durable client.
+pub(crate) fn close_connection(keep_alive: bool) -> Request {
     let mut bytes = Vec::new();
-    CloseConnection { keep_alive: false }.encode(&mut bytes, &envelope(None));
+    CloseConnection { keep_alive }.encode(&mut bytes, &envelope(None));
     Request { bytes: bytes.into(), kind: MessageType::CloseConnection, secured: false }
+}
+
+/// A backup is to push events from now on.
+pub(crate) fn make_primary(client_ready_sent: bool) -> Request {
+    let mut bytes = Vec::new();
+    MakePrimary { client_ready_sent }.encode(&mut bytes, &envelope(None));
+    Request { bytes: bytes.into(), kind: MessageType::MakePrimary, secured: false }
+}
+
+/// A durable client wants what was kept for it.
+pub(crate) fn client_ready() -> Request {
+    let mut bytes = Vec::new();
+    ClientReady::encode(&mut bytes, &envelope(None));
+    Request { bytes: bytes.into(), kind: MessageType::ClientReady, secured: false }
+}
+
+/// The server need not keep these events, nor those before them.
+pub(crate) fn periodic_ack(stamps: &[Stamp]) -> Request {
+    let events = stamps.iter().map(Stamp::id).collect();
+    let mut bytes = Vec::new();
+    PeriodicAck { events }.encode(&mut bytes, &envelope(None));
+    Request { bytes: bytes.into(), kind: MessageType::PeriodicAck, secured: false }
 }
 
 /// The whole message of a plain reply.
@@ -136,6 +89,13 @@ pub(crate) fn plain(reply: &Reply) -> Result<Message<'_>, DecodeError> {
         Reply::Chunked(_) => {
             Err(DecodeError::Parts { message: "reply", problem: "chunks where none were expected" })
         }
+    }
+}
+
+/// The bytes that a reply lies in.
+pub(crate) const fn frame(reply: &Reply) -> &Bytes {
+    match reply {
+        Reply::Plain(bytes) | Reply::Chunked(bytes) => bytes,
     }
 }
 

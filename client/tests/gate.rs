@@ -236,6 +236,20 @@ async fn renewal_fails_while_the_old_token_lives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renewal_that_no_server_accepts_leaves_the_old_token_in_use_until_its_end() {
+    let fixture = fixture(GateConfig::default(), |_| lives(Duration::from_secs(10)));
+    fixture.want(Want::Live).await.unwrap();
+    fixture.want(Want::Live).await.unwrap();
+    // Renewal begins between 7.2 s and 8.8 s.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(fixture.want(Want::Live).await.unwrap(), Generation(2));
+    assert!(fixture.gate.invalidate(Generation(2)), "there is something to go on with");
+    assert_eq!((fixture.want(Want::Live).await.unwrap(), fixture.calls()), (Generation(1), 2));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!((fixture.want(Want::Live).await.unwrap(), fixture.calls()), (Generation(3), 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn lives_shorter_than_the_spacing_slow_callers_down_and_fail_none() {
     let fixture = fixture(GateConfig::default(), |_| Answer::Token {
         life: Some(Duration::from_millis(30)),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use druse_fuzz::pack;
 use druse_protocol::codec::{FrameLimits, Message, MessageType, Part, PartKind};
+use druse_protocol::message::query_reply::{ElementType, ResultType};
 use druse_protocol::value::pdx::PdxType;
 use support::{Capture, Side, chunks, hex};
 
@@ -77,6 +78,20 @@ impl Corpus {
         }
     }
 
+    /// Each kind of message that servers pushed, and a feed whole.
+    fn feeds(&mut self, capture: &Capture) {
+        for feed in capture.feeds() {
+            self.add("feed", format!("whole-{}", capture.name), feed.clone());
+            let mut rest = &feed[..];
+            while let Ok(Some((message, size))) = Message::decode(rest, &FrameLimits::default()) {
+                let name = format!("{}-{}", message.header.type_number, message.part_count());
+                self.add("feed", name, pack(message.header.type_number, message.parts()));
+                message.parts().for_each(|part| self.object(&part));
+                rest = &rest[size..];
+            }
+        }
+    }
+
     fn streams(&mut self) {
         for line in include_str!("../../protocol/src/value/java_stream/samples.txt").lines() {
             let Some((name, digits)) = line.split_once(' ').filter(|_| !line.starts_with('#')) else {
@@ -105,6 +120,24 @@ impl Corpus {
         }
     }
 
+    /// Queries, each put to an object of the first type.
+    fn queries(&mut self) {
+        let requests = self.0.get("requests").cloned().unwrap_or_default();
+        let pdx_type = requests.values().find_map(|request| pdx_type(request)).unwrap_or_default();
+        let objects = self.0.get("value").cloned().unwrap_or_default();
+        let objects: Vec<_> = objects.values().filter(|object| object.len() < 600).collect();
+        for (number, query) in include_str!("queries.oql").lines().enumerate() {
+            let object = objects.get(number % objects.len().max(1)).map_or(&[][..], |object| object);
+            let mut input = Vec::new();
+            for sized in [query.as_bytes(), &pdx_type] {
+                input.extend((sized.len() as u16).to_be_bytes());
+                input.extend(sized);
+            }
+            input.extend(object);
+            self.add("oql", format!("query-{number:02}"), input);
+        }
+    }
+
     fn write(&self, directory: &Path) -> std::io::Result<()> {
         for (target, inputs) in &self.0 {
             let directory = directory.join(target);
@@ -127,6 +160,43 @@ fn pdx_type(request: &[u8]) -> Option<Vec<u8>> {
 /// How many binary digits a length has: inputs of like size are enough once.
 fn bits(length: usize) -> u32 {
     usize::BITS - length.leading_zeros()
+}
+
+/// Messages of a feed that the captures lack, for they are ours: type, then kind and bytes of each part.
+fn feed_by_hand(corpus: &mut Corpus) {
+    const ID: &str = "01 01 24 04 6d656d62 04 0001 0002 ffffffff 00";
+    for (name, number, parts) in [
+        ("ask-one-of-many", 110_i32, &["00 0000000000000007", ID][..]),
+        ("notice-renew", 1110, &["00 01", "00 0000000000000000", "00 0005000000000000"]),
+        ("notice-held", 1110, &["00 02", "00 0000000000000007"]),
+        (
+            "notice-lost",
+            1110,
+            &["00 05", "00 0000000000000007", "00 0000000000000001", "00 0000000000000002"],
+        ),
+    ] {
+        let packed = parts.iter().flat_map(|part| packed_part(&hex(part)));
+        corpus.add("feed", name.to_owned(), number.to_be_bytes().into_iter().chain(packed).collect());
+    }
+}
+
+/// Chunks of query results that the captures lack: rows with an exception among them, and a number alone.
+fn results_by_hand(corpus: &mut Corpus) {
+    let mut plain = Vec::new();
+    ResultType { collection: ResultType::COLLECTION, element: ElementType::ANY }.encode(&mut plain);
+    for (name, result_type, rows) in [
+        ("query-exception", &plain, hex("0119 00 00000002 00 57000161 01 02acd0 57000165")),
+        ("query-number", &vec![], hex("3900000007")),
+    ] {
+        let parts = [&result_type[..], &rows].map(|bytes| Part { kind: PartKind::Object, bytes });
+        corpus.add("chunk", name.to_owned(), pack(1, parts.into_iter()));
+    }
+}
+
+/// A part, kind first, with its length between.
+fn packed_part(part: &[u8]) -> Vec<u8> {
+    let (kind, bytes) = part.split_first().expect("a kind");
+    [&[*kind][..], &(bytes.len() as u16).to_be_bytes(), bytes].concat()
 }
 
 /// What a 1.15.1 client asked a locator, and what that answered. Requests are without their opening.
@@ -155,8 +225,9 @@ fn locator(corpus: &mut Corpus) {
 
 fn main() -> std::io::Result<()> {
     let mut corpus = Corpus::default();
-    for capture in Capture::all() {
+    for capture in Capture::with_subscriptions() {
         corpus.handshakes(&capture);
+        corpus.feeds(&capture);
         for exchange in capture.exchanges() {
             let request = support::message(&exchange.request);
             corpus.message(&exchange.request, "request");
@@ -167,6 +238,9 @@ fn main() -> std::io::Result<()> {
     }
     corpus.streams();
     corpus.pairs();
+    corpus.queries();
     locator(&mut corpus);
+    feed_by_hand(&mut corpus);
+    results_by_hand(&mut corpus);
     corpus.write(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus"))
 }

@@ -6,6 +6,7 @@
 //!
 //! The functions stand here and not in `fuzz_targets` so that `cargo test` can run them over the corpus without a fuzzer.
 
+mod oql;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -20,13 +21,14 @@ use druse_protocol::handshake::{
 use druse_protocol::locator::{Opening, Request, Response};
 use druse_protocol::message::credentials::{RemoveUserAuth, UserCredentials, UserCredentialsReply};
 use druse_protocol::message::exception::{ExceptionReply, RemoteException, TextError};
-use druse_protocol::message::fuzzing::{judge_chunk, judge_message};
+use druse_protocol::message::fuzzing::{judge_chunk, judge_feed, judge_headed_chunk, judge_message};
 use druse_protocol::message::housekeeping::CloseConnection;
 use druse_protocol::message::key::KeyRef;
 use druse_protocol::value::java_stream::{self, Stream};
 use druse_protocol::value::pdx::{EnumInfo, PdxType};
 use druse_protocol::value::{Value, equality, key as value_key, object_length};
 
+pub use oql::oql;
 pub use parts::{chunk_from, message_from, pack};
 use types::Types;
 
@@ -58,6 +60,7 @@ fn chunks(data: &[u8]) {
     while let Ok(Some((chunk, size))) = Chunk::decode(rest, &header, &LIMITS) {
         settled(rest, |bytes| Chunk::decode(bytes, &header, &LIMITS).map(|cut| cut.map(|(_, size)| size)));
         judge_chunk(&chunk);
+        judge_headed_chunk(&header, &chunk);
         _ = ExceptionReply::from_chunk(&chunk);
         _ = TextError::decode_chunk(&header, &chunk);
         rest = &rest[size..];
@@ -75,6 +78,18 @@ pub fn requests(data: &[u8]) {
         _ = UserCredentialsReply::decode(&message);
         _ = RemoveUserAuth::decode(&message);
         _ = CloseConnection::decode(&message);
+    }
+}
+
+/// What a server pushes: one message that a fuzzer can reach, see [`pack`], and a stream of them.
+pub fn feed(data: &[u8]) {
+    let packed = message_from(data).unwrap_or_default();
+    for bytes in [&packed[..], data] {
+        let mut rest = bytes;
+        while let Ok(Some((message, size))) = Message::decode(rest, &FrameLimits::default()) {
+            judge_feed(&message);
+            rest = &rest[size..];
+        }
     }
 }
 

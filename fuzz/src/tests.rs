@@ -24,4 +24,4 @@ macro_rules! targets {
     };
 }
 
-targets!(frame chunk requests exception handshake locator value key equality);
+targets!(frame chunk requests feed exception handshake locator value key equality oql);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use druse_protocol::value::pdx::{EnumInfo, PdxObject, PdxType, PdxTypes};
+use druse_protocol::value::pdx::{EnumInfo, PdxFieldType, PdxObject, PdxType, PdxTypes};
 
 /// The registry.
 pub(crate) struct Types(Option<Arc<PdxType>>);
@@ -19,6 +19,11 @@ impl Types {
             assert_eq!(again.map(|again| again.proposed_id(7)), Ok(pdx_type.proposed_id(7)));
         }
         Self(pdx_type.map(Arc::new))
+    }
+
+    /// What the field of that name of the one type holds.
+    pub(crate) fn field(&self, name: &str) -> Option<PdxFieldType> {
+        self.0.as_ref()?.field(name).map(|field| field.kind)
     }
 
     /// Reads every field of the object, if it is one.

@@ -99,6 +99,16 @@ pub trait Principal: fmt::Debug + Send + Sync + 'static {
 
     /// The manager's own type, for a downcast.
     fn as_any(&self) -> &dyn Any;
+
+    /// The session at the identity provider that the credential belongs to, if it names one (`sid` of a token).
+    fn session(&self) -> Option<&str> {
+        None
+    }
+
+    /// The application that has obtained the credential, if it names one (`client_id` of a token).
+    fn client(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The side of the house that a permission is about (Geode `ResourcePermission.Resource`).
@@ -239,11 +249,52 @@ pub struct Login {
     pub expires_at: Option<Micros>,
 }
 
+/// Whose logins a revocation ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RevocationScope {
+    /// Those of one principal, by its name.
+    Principal(String),
+    /// Those of one session at the identity provider, see [`Principal::session`].
+    Session(String),
+    /// Those that one application has obtained for whomever, see [`Principal::client`].
+    Client(String),
+}
+
+impl RevocationScope {
+    /// Whether a login of `principal` is meant.
+    #[must_use]
+    pub fn covers(&self, principal: &dyn Principal) -> bool {
+        match self {
+            Self::Principal(name) => principal.name() == name,
+            Self::Session(session) => principal.session() == Some(session),
+            Self::Client(client) => principal.client() == Some(client),
+        }
+    }
+
+    /// Every scope that covers `principal`: what to look for in a table of revocations.
+    pub fn of(principal: &dyn Principal) -> impl Iterator<Item = Self> {
+        let session = principal.session().map(|session| Self::Session(session.to_owned()));
+        let client = principal.client().map(|client| Self::Client(client.to_owned()));
+        [Some(Self::Principal(principal.name().to_owned())), session, client].into_iter().flatten()
+    }
+}
+
+impl fmt::Display for RevocationScope {
+    /// For people and audit lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Principal(name) => f.write_str(name),
+            Self::Session(session) => write!(f, "session {session}"),
+            Self::Client(client) => write!(f, "client {client}"),
+        }
+    }
+}
+
 /// Who has been cut off from outside, and from when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// Whom it concerns: a principal's name.
-    pub principal: String,
+    /// Whom it concerns.
+    pub scope: RevocationScope,
     /// Logins issued (else: made) before this instant are over.
     pub before: Micros,
     /// Why, for the audit line and for the peer.
@@ -266,6 +317,26 @@ pub enum DecisionScope {
     Key,
     /// For the whole region, whatever the key.
     Region,
+}
+
+/// One number that a manager keeps about itself, for those who watch the node.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Its name on the node's metrics page, in lower case with underscores: `key_set_age_seconds`.
+    pub name: &'static str,
+    /// What it means, in one line.
+    pub help: &'static str,
+    /// How much it is.
+    pub value: ReadingValue,
+}
+
+/// The value of a [`Reading`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ReadingValue {
+    /// It only grows.
+    Count(u64),
+    /// It grows and shrinks.
+    Level(f64),
 }
 
 /// A node's view of security (Geode `SecurityManager`). Implement it to bring your own; the managers `token` and
@@ -301,6 +372,12 @@ pub trait SecurityManager: Send + Sync + 'static {
     /// Tells that nobody uses this subject any more. Called exactly once for each successful `authenticate`.
     fn logout(&self, principal: &dyn Principal) {
         let _ = principal;
+    }
+
+    /// What the manager counts about itself: how fresh its keys are, how often a source failed. Asked when somebody looks
+    /// at the node's metrics; must not wait.
+    fn readings(&self) -> Vec<Reading> {
+        Vec::new()
     }
 
     /// Registers the node for revocations. Managers without any ignore it.

@@ -36,7 +36,9 @@ pub fn exception_of(error: &AuthError, client: VersionOrdinal) -> Exception<'_> 
     let (class, message) = match error {
         AuthError::Expired(message) => (ThrowableClass::AuthenticationExpired, message),
         AuthError::Required(message) => (ThrowableClass::AuthenticationRequired, message),
-        // "Try later" has no class of its own that clients know.
+        // "Try later" has no class of its own that clients know. Java clients hand this one to the application, keep the
+        // connection and log in anew at the next operation; what would make them retry by themselves, a lost
+        // connection, takes the server away from all their users (Geode `OpExecutorImpl.handleException`).
         AuthError::Failed(message) | AuthError::Unavailable(message) => {
             (ThrowableClass::AuthenticationFailed, message)
         }

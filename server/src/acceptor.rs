@@ -55,6 +55,11 @@ impl Acceptor {
         self.local
     }
 
+    /// The places for peers.
+    pub(crate) const fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
     /// Accepts until the draining begins. `serve` gets each peer with its slot, or with the reason why there is none.
     pub(crate) async fn run(
         self,

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use druse_protocol::auth::Peer;
+use druse_protocol::auth::{Peer, RevocationScope};
 use druse_protocol::time::Micros;
 use tracing::{info, warn};
 
@@ -49,8 +49,9 @@ pub fn logout(principal: &str) {
 }
 
 /// Somebody was cut off from outside.
-pub fn revocation(principal: &str, reason: &str) {
-    warn!(target: TARGET, event = "revocation", principal = %Clean(principal), reason = %Clean(reason));
+pub fn revocation(scope: &RevocationScope, reason: &str) {
+    let scope = scope.to_string();
+    warn!(target: TARGET, event = "revocation", principal = %Clean(&scope), reason = %Clean(reason));
 }
 
 /// Text from outside, made fit for one line of a log.

@@ -43,10 +43,11 @@ pub(crate) struct Clients<F> {
 }
 
 /// What every newcomer passes.
-struct Door<F> {
+pub(crate) struct Door<F> {
     factory: F,
     shared: Arc<Shared>,
     tls: Option<Tls>,
+    places: Slots,
     refusals: Slots,
     most: usize,
 }
@@ -55,8 +56,13 @@ impl<F: EngineFactory> Clients<F> {
     /// Lets clients in through `acceptor`.
     pub(crate) fn new(acceptor: Acceptor, tls: Option<Tls>, factory: F, shared: Arc<Shared>) -> Self {
         let most = shared.limits.connections;
-        let refusals = Slots::new(REFUSALS, None);
-        Self { acceptor, door: Arc::new(Door { factory, shared, tls, refusals, most }) }
+        let (places, refusals) = (acceptor.slots().clone(), Slots::new(REFUSALS, None));
+        Self { acceptor, door: Arc::new(Door { factory, shared, tls, places, refusals, most }) }
+    }
+
+    /// The way in for those who do not come through the port.
+    pub(crate) fn door(&self) -> Arc<Door<F>> {
+        Arc::clone(&self.door)
     }
 
     /// How many clients there may be.
@@ -73,15 +79,18 @@ impl<F: EngineFactory> Clients<F> {
 }
 
 impl<F: EngineFactory> Door<F> {
+    /// Serves a stream that somebody else has accepted, under the limits of all others.
+    pub(crate) fn adopt<S>(self: &Arc<Self>, stream: S, address: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if let Some(visit) = self.receive(address, self.places.take(address.ip())) {
+            self.shared.shutdown.spawn(Arc::clone(self).plain(stream, visit));
+        }
+    }
+
     fn meet(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, slot: Result<Slot, RefusalReason>) {
-        let visit = match slot {
-            Ok(slot) => Visit { address, slot, refused: None },
-            Err(reason) => {
-                self.shared.metrics.connections_refused.of(reason).inc();
-                let Ok(slot) = self.refusals.take(address.ip()) else { return };
-                Visit { address, slot, refused: Some(reason) }
-            }
-        };
+        let Some(visit) = self.receive(address, slot) else { return };
         let (door, shutdown) = (Arc::clone(self), &self.shared.shutdown);
         // Two tasks and not one with a choice: a plain connection must not have the size of one under TLS.
         match &self.tls {
@@ -90,7 +99,22 @@ impl<F: EngineFactory> Door<F> {
         }
     }
 
-    async fn plain(self: Arc<Self>, stream: TcpStream, visit: Visit) {
+    /// Whoever finds no place is served long enough to be told so, as long as there is room for that.
+    fn receive(&self, address: SocketAddr, slot: Result<Slot, RefusalReason>) -> Option<Visit> {
+        match slot {
+            Ok(slot) => Some(Visit { address, slot, refused: None }),
+            Err(reason) => {
+                self.shared.metrics.connections_refused.of(reason).inc();
+                let slot = self.refusals.take(address.ip()).ok()?;
+                Some(Visit { address, slot, refused: Some(reason) })
+            }
+        }
+    }
+
+    async fn plain<S>(self: Arc<Self>, stream: S, visit: Visit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let deadline = self.deadline(&visit);
         self.serve(stream, None, visit, deadline).await;
     }

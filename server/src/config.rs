@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use druse_protocol::codec::FrameLimits;
 
+use crate::query::QueryBounds;
+
 /// Geode's default port of a cache server.
 pub const DEFAULT_PORT: u16 = 40404;
 /// Geode's default port of a locator.
@@ -124,6 +126,8 @@ pub struct Limits {
     pub locator_connections: usize,
     /// How long a locator's client may take for its question.
     pub locator_time: Duration,
+    /// How much a query may hold, and how long it may look for its next rows.
+    pub queries: QueryBounds,
     /// How long a shutdown waits for what has been begun, before it cuts off.
     pub drain_time: Duration,
 }
@@ -143,6 +147,7 @@ impl Default for Limits {
             in_flight_bytes: 256 << 20,
             locator_connections: 256,
             locator_time: Duration::from_secs(10),
+            queries: QueryBounds::default(),
             drain_time: Duration::from_secs(10),
         }
     }

@@ -10,6 +10,7 @@ use druse_protocol::time::Clock;
 
 use crate::metrics::Metrics;
 use crate::pdx::PdxRegistry;
+use crate::query::QueryBounds;
 use crate::region::RegionRegistry;
 use crate::security::Security;
 use crate::subscription::notifier::CacheClientNotifier;
@@ -22,6 +23,7 @@ pub(crate) struct NodeParts {
     pub(crate) security: Option<Arc<Security>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) frames: FrameLimits,
+    pub(crate) queries: QueryBounds,
     pub(crate) member: Vec<u8>,
     pub(crate) feeds: FeedOptions,
 }
@@ -48,6 +50,8 @@ pub(crate) struct NodeCore {
     pub(crate) metrics: Arc<Metrics>,
     /// Bounds of a message.
     pub(crate) frames: FrameLimits,
+    /// Bounds of a query.
+    pub(crate) queries: QueryBounds,
     /// The node's serialized member, for handshake replies.
     pub(crate) member: Vec<u8>,
     /// What clients are told of changes.
@@ -59,7 +63,7 @@ pub(crate) struct NodeCore {
 impl NodeCore {
     /// Puts the parts together. The feeds are to be started.
     pub(crate) fn new(parts: NodeParts) -> Self {
-        let NodeParts { regions, pdx, security, metrics, frames, member, feeds } = parts;
+        let NodeParts { regions, pdx, security, metrics, frames, queries, member, feeds } = parts;
         let FeedOptions { policies, shards, seed, clock } = feeds;
         let ping_interval = policies.ping_interval;
         let context = Arc::new(ShardContext {
@@ -72,7 +76,7 @@ impl NodeCore {
             member: Member::decode(&member).map(|member| member.essential()).unwrap_or_default(),
         });
         let feeds = CacheClientNotifier::new(&context, shards, seed, &clock);
-        Self { regions, pdx, security, metrics, frames, member, feeds, ping_interval }
+        Self { regions, pdx, security, metrics, frames, queries, member, feeds, ping_interval }
     }
 }
 

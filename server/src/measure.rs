@@ -14,6 +14,7 @@ use crate::core::{FeedOptions, NodeCore, NodeParts};
 use crate::engine::{MemoryEngine, MemoryOptions, Retention};
 use crate::metrics::Metrics;
 use crate::pdx::{PdxBounds, PdxRegistry};
+use crate::query::QueryBounds;
 use crate::region::{RegionOptions, RegionRegistry, RegistryError};
 use crate::seam::{ConnectionEngine, Next};
 use crate::security::{Cell, Security, SecurityPolicies, Wanted};
@@ -49,8 +50,9 @@ impl Dialogue {
             seed: 1,
             clock: Arc::new(SystemClock),
         };
-        let core =
-            Arc::new(NodeCore::new(NodeParts { regions, pdx, security, metrics, frames, member, feeds }));
+        let queries = QueryBounds::default();
+        let parts = NodeParts { regions, pdx, security, metrics, frames, queries, member, feeds };
+        let core = Arc::new(NodeCore::new(parts));
         let session = Session::new(Arc::clone(&core), Peer::default());
         Ok(Self { core, session, out: BytesMut::new() })
     }

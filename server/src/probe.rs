@@ -4,12 +4,14 @@
 //! `/metrics` Prometheus text · `/livez` the process runs · `/readyz` clients are served
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use druse_protocol::auth::{Reading, SecurityManager};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -40,7 +42,28 @@ const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8")
 #[derive(Debug)]
 pub(crate) struct Probe {
     acceptor: Acceptor,
-    metrics: Arc<Metrics>,
+    sources: Sources,
+}
+
+/// What the pages are made from.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    /// What the node counts.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Counts about itself, if there is one.
+    pub(crate) manager: Option<Arc<dyn SecurityManager>>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    fn readings(&self) -> Vec<Reading> {
+        self.manager.as_ref().map(|manager| manager.readings()).unwrap_or_default()
+    }
 }
 
 impl Probe {
@@ -48,8 +71,8 @@ impl Probe {
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(crate) fn bind(address: SocketAddr, metrics: Arc<Metrics>) -> io::Result<Self> {
-        Ok(Self { acceptor: Acceptor::bind(address, Slots::new(CONNECTIONS, None))?, metrics })
+    pub(crate) fn bind(address: SocketAddr, sources: Sources) -> io::Result<Self> {
+        Ok(Self { acceptor: Acceptor::bind(address, Slots::new(CONNECTIONS, None))?, sources })
     }
 
     /// Where it listens.
@@ -59,11 +82,11 @@ impl Probe {
 
     /// Answers until the draining begins.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        let Self { acceptor, metrics } = self;
+        let Self { acceptor, sources } = self;
         let spawner = shutdown.clone();
         let serve = move |stream, _, slot| {
             let Ok(slot) = slot else { return };
-            let answer = serve(stream, Arc::clone(&metrics), spawner.clone());
+            let answer = serve(stream, sources.clone(), spawner.clone());
             spawner.spawn(async move {
                 answer.await;
                 drop(slot);
@@ -74,9 +97,9 @@ impl Probe {
 }
 
 /// Answers one request.
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, metrics: Arc<Metrics>, shutdown: Shutdown) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, sources: Sources, shutdown: Shutdown) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(request.method(), request.uri().path(), &metrics, &shutdown);
+        let response = answer(request.method(), request.uri().path(), &sources, &shutdown);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -90,7 +113,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, metrics: Arc<Metrics
     let _ = tokio::time::timeout(PATIENCE, connection).await;
 }
 
-fn answer(method: &Method, path: &str, metrics: &Arc<Metrics>, shutdown: &Shutdown) -> Response<Full<Bytes>> {
+fn answer(method: &Method, path: &str, sources: &Sources, shutdown: &Shutdown) -> Response<Full<Bytes>> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET and HEAD\n");
     }
@@ -100,7 +123,7 @@ fn answer(method: &Method, path: &str, metrics: &Arc<Metrics>, shutdown: &Shutdo
             response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "shutting down\n")
         }
         "/readyz" => response(StatusCode::OK, PLAIN, "ready\n"),
-        "/metrics" => match render(metrics) {
+        "/metrics" => match render(&sources.metrics, sources.readings()) {
             Ok(page) => response(StatusCode::OK, OPEN_METRICS, page),
             Err(_) => response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the page could not be written\n"),
         },
@@ -121,6 +144,10 @@ mod tests {
 
     use super::*;
 
+    fn sources(metrics: Arc<Metrics>) -> Sources {
+        Sources { metrics, manager: None }
+    }
+
     /// What the node answers to these bytes.
     async fn ask(shutdown: &Shutdown, request: &str) -> String {
         let metrics = Arc::new(Metrics::default());
@@ -128,7 +155,8 @@ mod tests {
         let (mut near, far) = duplex(64 << 10);
         near.write_all(request.as_bytes()).await.expect("written");
         let mut answer = String::new();
-        let (_, read) = tokio::join!(serve(far, metrics, shutdown.clone()), near.read_to_string(&mut answer));
+        let (_, read) =
+            tokio::join!(serve(far, sources(metrics), shutdown.clone()), near.read_to_string(&mut answer));
         read.expect("an answer");
         answer
     }
@@ -167,7 +195,7 @@ mod tests {
         let (mut near, far) = duplex(64);
         near.write_all(b"GET /livez HT").await.expect("written");
         let begun = tokio::time::Instant::now();
-        serve(far, Arc::default(), Shutdown::default()).await;
+        serve(far, sources(Arc::default()), Shutdown::default()).await;
         assert_eq!(begun.elapsed(), PATIENCE);
     }
 }

@@ -47,6 +47,18 @@ pub enum TlsError {
         #[source]
         source: PemError,
     },
+    /// The key is one on an elliptic curve, and its file leaves out the point that goes with it.
+    #[error(
+        "the key in {path} lacks its public half and cannot be used without it; \
+         `openssl ec -in OLD -out NEW` writes it with both"
+    )]
+    NoPublicHalf {
+        /// Where it is.
+        path: PathBuf,
+        /// What the TLS library says.
+        #[source]
+        source: rustls::Error,
+    },
     /// The certificate and the key do not go together, or are of a kind that is not supported.
     #[error("certificate and key cannot be used together")]
     Identity(#[source] rustls::Error),
@@ -91,6 +103,7 @@ impl Tls {
         let chain = certificates(&config.certificate, "certificate")?;
         let key = PrivateKeyDer::from_pem_file(&config.key)
             .map_err(|error| unusable(error, &config.key, "private key"))?;
+        let key_path = &config.key;
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -102,7 +115,13 @@ impl Tls {
                 builder.with_client_cert_verifier(client_verifier(path, optional, provider)?)
             }
         };
-        let config = builder.with_single_cert(chain, key).map_err(TlsError::Identity)?;
+        let has_both_halves = has_both_halves(&key);
+        let config = builder.with_single_cert(chain, key).map_err(|source| {
+            if has_both_halves {
+                return TlsError::Identity(source);
+            }
+            TlsError::NoPublicHalf { path: key_path.clone(), source }
+        })?;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
@@ -143,6 +162,16 @@ fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'s
         return Err(unusable(PemError::NoItemsFound, path, what));
     }
     Ok(chain)
+}
+
+/// Whether a key is no elliptic-curve one, or holds a point. Asked only to word a refusal, hence no parser: a look at how
+/// the object identifier of such keys and the points of the two curves begin.
+fn has_both_halves(key: &PrivateKeyDer<'_>) -> bool {
+    const ELLIPTIC: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    const POINTS: [&[u8]; 2] = [&[0x03, 0x42, 0x00, 0x04], &[0x03, 0x62, 0x00, 0x04]];
+    let holds = |wanted: &[u8]| key.secret_der().windows(wanted.len()).any(|bytes| bytes == wanted);
+    let is_elliptic = matches!(key, PrivateKeyDer::Sec1(_)) || holds(ELLIPTIC);
+    !is_elliptic || POINTS.into_iter().any(holds)
 }
 
 fn client_verifier(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
+use super::feed_settings::FeedsSection;
 use super::serve::SecurityKind;
 
 /// A whole file. Every field is optional; an unknown one is an error that names it.
@@ -23,6 +24,7 @@ pub(crate) struct ConfigFile {
     pub(crate) security: SecuritySection,
     pub(crate) tls: TlsSection,
     pub(crate) limits: LimitsSection,
+    pub(crate) feeds: FeedsSection,
 }
 
 /// Who may come in.
@@ -34,6 +36,7 @@ pub(crate) struct SecuritySection {
     pub(crate) jwks_url: Option<String>,
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Option<String>,
+    pub(crate) strict_tokens: Option<bool>,
     pub(crate) users_file: Option<PathBuf>,
     pub(crate) allow_principal_change: Option<bool>,
 }
@@ -59,6 +62,9 @@ pub(crate) struct LimitsSection {
     pub(crate) message_bytes: Option<usize>,
     pub(crate) in_flight_bytes: Option<usize>,
     pub(crate) drain_seconds: Option<f64>,
+    pub(crate) query_rows: Option<usize>,
+    pub(crate) query_bytes: Option<usize>,
+    pub(crate) query_seconds: Option<f64>,
 }
 
 impl ConfigFile {
@@ -101,6 +107,7 @@ mod tests {
             [limits]
             connections = 100
             idle-seconds = 60
+            query-rows = 5000
             "#,
         )
         .unwrap();
@@ -108,6 +115,7 @@ mod tests {
         assert_eq!(file.regions, ["orders", "customers"]);
         assert_eq!(file.security.manager, Some(SecurityKind::Token));
         assert_eq!(file.limits.idle_seconds, Some(60.0));
+        assert_eq!(file.limits.query_rows, Some(5000));
     }
 
     #[test]

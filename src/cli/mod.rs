@@ -4,10 +4,13 @@ mod completions;
 mod config_file;
 mod demo;
 mod failure;
+mod feed_settings;
 mod logging;
+mod query;
 mod region;
 mod serve;
 mod users;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -26,7 +29,8 @@ pub(crate) use failure::Failure;
                   First steps:\n  \
                   druse demo                        a node and a workload whose tokens live seconds, for 30 s\n  \
                   druse serve --help                a node for your own clients\n  \
-                  druse get --server HOST:PORT /orders 17\n"
+                  druse get --server HOST:PORT /orders 17\n  \
+                  druse watch --server HOST:PORT /orders\n"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -52,6 +56,10 @@ enum Command {
     Keys(region::RegionArgs),
     /// Count the entries of a region.
     Size(region::RegionArgs),
+    /// Ask a query in OQL.
+    Query(query::QueryArgs),
+    /// Follow the changes of a region, or of a query's result.
+    Watch(watch::WatchArgs),
     /// Print a completion script for your shell.
     Completions(completions::CompletionsArgs),
 }
@@ -67,6 +75,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Remove(args) => region::remove(args),
         Command::Keys(args) => region::keys(args),
         Command::Size(args) => region::size(args),
+        Command::Query(args) => query::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Completions(args) => completions::run(&args),
     };
     match outcome {

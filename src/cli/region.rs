@@ -156,7 +156,7 @@ pub(crate) fn size(args: RegionArgs) -> Result<(), Failure> {
 }
 
 /// A reader that has seen enough (`| head`) is no failure.
-fn print_line(line: &impl std::fmt::Display) -> Result<(), Failure> {
+pub(super) fn print_line(line: &impl std::fmt::Display) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::work("cannot write to standard output").because(&error))
@@ -192,6 +192,14 @@ fn with_region<T>(
     region: &str,
     work: impl AsyncFnOnce(Region<Value, Value>) -> Result<T, Error>,
 ) -> Result<T, Failure> {
+    with_client(connect, async |client| work(client.region(region)).await.map_err(failure))
+}
+
+/// Runs `work` with a client, and says goodbye behind it.
+pub(super) fn with_client<T>(
+    connect: &Connect,
+    work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     super::logging::start("warn", false);
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -200,13 +208,13 @@ fn with_region<T>(
     let builder = connect.builder()?;
     runtime.block_on(async {
         let client = builder.build().map_err(failure)?;
-        let outcome = work(client.region(region)).await;
+        let outcome = work(&client).await;
         client.close().await;
-        outcome.map_err(failure)
+        outcome
     })
 }
 
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     let failure = match &error {
         Error::Configuration(_) => Failure::usage("the connection cannot be set up"),
         error if error.is_retryable() => Failure::unreachable("the server cannot be reached"),

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use druse_identity::key_set::{Fetch, FileSource, KeySet, KeySetCache, Policy, UrlSource};
-use druse_identity::token::{TokenConfig, TokenSecurityManager};
+use druse_identity::token::{Profile, TokenConfig, TokenSecurityManager};
 use druse_identity::users::{UsersConfig, UsersSecurityManager};
 use druse_protocol::auth::SecurityManager;
 use druse_protocol::time::{Clock, SystemClock};
-use druse_server::Node;
 use druse_server::config::{Limits, ServerConfig, TlsConfig};
+use druse_server::query::QueryBounds;
 use druse_server::security::{PrincipalChange, SecurityPolicies};
+use druse_server::{FeedPolicies, Node};
 use serde::Deserialize;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +23,7 @@ use tracing::{info, warn};
 
 use super::Failure;
 use super::config_file::ConfigFile;
+use super::feed_settings::FeedArgs;
 
 /// Which security manager to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -78,6 +80,10 @@ pub(crate) struct ServeArgs {
     /// The audience that tokens must name
     #[arg(long, env = "DRUSE_AUDIENCE", value_name = "NAME")]
     audience: Option<String>,
+    /// Accept only tokens that keep to RFC 9068: of type `at+jwt`, with `jti` and `client_id`. Other issuers' are of type
+    /// `JWT` or none, and may lack both
+    #[arg(long)]
+    strict_tokens: bool,
     /// The file of the `users` manager; `druse users add` writes its entries
     #[arg(long, env = "DRUSE_USERS_FILE", value_name = "PATH")]
     users_file: Option<PathBuf>,
@@ -111,6 +117,8 @@ pub(crate) struct ServeArgs {
     /// Longest message in bytes [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     max_message_bytes: Option<usize>,
+    #[command(flatten)]
+    feeds: FeedArgs,
     /// Configuration file (TOML, names as here without the dashes); environment and flags win over it
     #[arg(long, env = "DRUSE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -122,7 +130,7 @@ pub(crate) struct ServeArgs {
 /// Who may come in, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Security {
-    Token { keys: KeySource, issuer: String, audience: String },
+    Token { keys: KeySource, config: TokenConfig },
     Users { file: PathBuf },
     None,
 }
@@ -164,19 +172,17 @@ impl ServeArgs {
             }),
             Some(SecurityKind::Token) => {
                 let missing = |flag: &str| Failure::usage(format!("--security token needs {flag}"));
-                Ok(Security::Token {
-                    keys: keys.ok_or_else(|| missing("--jwks-file or --jwks-url"))?,
-                    issuer: self
-                        .issuer
-                        .clone()
-                        .or_else(|| section.issuer.clone())
-                        .ok_or_else(|| missing("--issuer"))?,
-                    audience: self
-                        .audience
-                        .clone()
-                        .or_else(|| section.audience.clone())
-                        .ok_or_else(|| missing("--audience"))?,
-                })
+                let keys = keys.ok_or_else(|| missing("--jwks-file or --jwks-url"))?;
+                let issuer = self.issuer.as_ref().or(section.issuer.as_ref());
+                let audience = self.audience.as_ref().or(section.audience.as_ref());
+                let mut config = TokenConfig::new(
+                    issuer.ok_or_else(|| missing("--issuer"))?,
+                    audience.ok_or_else(|| missing("--audience"))?,
+                );
+                if self.strict_tokens || section.strict_tokens.unwrap_or(false) {
+                    config.profile = Profile::Own;
+                }
+                Ok(Security::Token { keys, config })
             }
             None => Err(Failure::usage("who may use this node? No security manager has been chosen").hint(
                 "--jwks-file or --jwks-url with --issuer and --audience for tokens, --users-file for passwords, \
@@ -193,21 +199,27 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let security = args.security(&file)?;
     let config = args.server_config(&file)?;
     let policies = args.policies(&file);
+    let feeds = args.feeds.policies(&file.feeds)?;
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::unreachable("the runtime cannot be started").because(&error))?;
-    runtime.block_on(serve(config, policies, security))
+    runtime.block_on(serve(config, policies, feeds, security))
 }
 
-async fn serve(config: ServerConfig, policies: SecurityPolicies, security: Security) -> Result<(), Failure> {
+async fn serve(
+    config: ServerConfig,
+    policies: SecurityPolicies,
+    feeds: FeedPolicies,
+    security: Security,
+) -> Result<(), Failure> {
     // Asked for before the node starts, so that a signal that comes early is not lost.
     let stop = stop_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     if config.regions.is_empty() {
         warn!("no region has been named; clients will find nothing here (--region NAME)");
     }
-    let builder = Node::builder().config(config).policies(policies).clock(Arc::clone(&clock));
+    let builder = Node::builder().config(config).policies(policies).feeds(feeds).clock(Arc::clone(&clock));
     let builder = match security.manager(&clock).await? {
         Some(manager) => builder.security(manager),
         None => {
@@ -262,9 +274,8 @@ impl Security {
                     .map_err(|error| Failure::usage("the user file cannot be used").because(&error))?;
                 Ok(Some(Arc::new(manager)))
             }
-            Self::Token { keys, issuer, audience } => {
+            Self::Token { keys, config } => {
                 let keys = keys.cache(clock).await?;
-                let config = TokenConfig::new(issuer, audience);
                 Ok(Some(Arc::new(TokenSecurityManager::new(config, keys, Arc::clone(clock)))))
             }
         }
@@ -364,6 +375,11 @@ impl ServeArgs {
             message_bytes: self.max_message_bytes.or(section.message_bytes).unwrap_or(defaults.message_bytes),
             in_flight_bytes: section.in_flight_bytes.unwrap_or(defaults.in_flight_bytes),
             drain_time: time("drain-seconds", section.drain_seconds, defaults.drain_time)?,
+            queries: QueryBounds {
+                rows: section.query_rows.unwrap_or(defaults.queries.rows),
+                bytes: section.query_bytes.unwrap_or(defaults.queries.bytes),
+                time: time("query-seconds", section.query_seconds, defaults.queries.time)?,
+            },
             ..defaults
         })
     }
@@ -415,13 +431,29 @@ mod tests {
     fn flags_win_over_the_file() {
         let file =
             file("[security]\njwks-url = \"https://old\"\nissuer = \"https://id\"\naudience = \"grid\"");
-        let Ok(Security::Token { keys, audience, .. }) =
+        let Ok(Security::Token { keys, config }) =
             args("--jwks-file new.json --audience other").security(&file)
         else {
             panic!("tokens expected");
         };
         assert_eq!(keys, KeySource::File("new.json".into()));
-        assert_eq!(audience, "other");
+        assert_eq!((&*config.issuer, &*config.audience), ("https://id", "other"));
+    }
+
+    #[test]
+    fn tokens_may_be_held_to_the_standard_by_flag_or_file() {
+        let flags = "--jwks-file k.json --issuer https://id --audience grid";
+        let strict = file("[security]\nstrict-tokens = true");
+        for (line, file, profile) in [
+            (flags.to_owned(), &ConfigFile::default(), Profile::Foreign),
+            (format!("{flags} --strict-tokens"), &ConfigFile::default(), Profile::Own),
+            (flags.to_owned(), &strict, Profile::Own),
+        ] {
+            let Ok(Security::Token { config, .. }) = args(&line).security(file) else {
+                panic!("tokens expected");
+            };
+            assert_eq!(config.profile, profile, "{line}");
+        }
     }
 
     #[test]

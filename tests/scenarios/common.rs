@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use druse_client::auth::GateConfig;
 use druse_client::{Client, ClientBuilder, ClientConfig, Error, Region};
+use druse_protocol::message::get::Get;
+use druse_protocol::message::key::KeyRef;
+use druse_protocol::message::value::ValueRef;
+use druse_support::raw::Raw;
 use druse_support::{Grid, Tokens};
 
 /// The region of all scenarios.
@@ -32,6 +36,14 @@ pub(crate) fn connect(builder: ClientBuilder, provider: &Tokens) -> (Client, Ord
     let client = builder.config(hurried()).auth_initialize(provider.clone()).build().unwrap();
     let orders = client.region("orders");
     (client, orders)
+}
+
+/// A get of the key `k` by hand; an exception is given by its class.
+pub(crate) async fn get(peer: &mut Raw) -> Result<Vec<u8>, String> {
+    let mut request = Vec::new();
+    let get = Get { region: "/orders", key: KeyRef::Text(b"k"), callback: ValueRef::Null };
+    get.encode(&mut request, &peer.envelope());
+    peer.ask(&request).await
 }
 
 /// Ends both, and looks whether the node has forgotten everybody.

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use druse_client::{Client, ClientConfig, Error};
+use druse_protocol::auth::Operation;
 use druse_protocol::codec::MessageType;
+use druse_protocol::message::event_id::EventIdRef;
+use druse_protocol::message::put::Put;
+use druse_support::raw::whole;
 use druse_support::{Act, FaultProxy, Grid, Tokens};
 
 use crate::common::{Orders, connect, finish, herd, hurried, key};
@@ -100,9 +105,55 @@ async fn a_connection_that_always_breaks_ends_in_an_error_after_a_few_attempts()
     let fixture = fixture(hurried()).await;
     fixture.proxy.fault(MessageType::Put, Act::DropRequest, 3);
     let error = fixture.orders.put(&key(1), &1).await.unwrap_err();
-    assert!(matches!(error, Error::Connection(_)) && error.is_retryable(), "{error:?}");
+    assert!(matches!(error, Error::InDoubt(_)) && !error.is_retryable(), "{error:?}");
     assert_eq!(fixture.grid.entries(), 0);
     fixture.orders.put(&key(1), &1).await.unwrap();
+
+    fixture.proxy.fault(MessageType::Get, Act::DropRequest, 3);
+    let error = fixture.orders.get(&key(1)).await.unwrap_err();
+    assert!(matches!(error, Error::Connection(_)) && error.is_retryable(), "a question: {error:?}");
+    fixture.finish().await;
+}
+
+/// The lane (Geode: thread id) and the number in it of each put that has passed the proxy.
+fn lanes(proxy: &FaultProxy) -> Vec<EventIdRef> {
+    let event = |request: &Bytes| Put::decode(&whole(request)).unwrap().event;
+    proxy.watched().iter().map(event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mutation_whose_retries_find_no_server_is_in_doubt_and_its_lane_is_never_used_again() {
+    let fixture = fixture(hurried()).await;
+    let Fixture { grid, proxy, orders, .. } = &fixture;
+    orders.put(&key(0), &0).await.unwrap();
+    proxy.watch(MessageType::Put);
+    proxy.fault(MessageType::Put, Act::DropReply, 1);
+    proxy.refuse();
+    let error = orders.put(&key(1), &1).await.unwrap_err();
+    let Error::InDoubt(cause) = &error else { panic!("{error:?}") };
+    assert!(!error.is_retryable() && cause.is_retryable(), "{error:?}");
+    assert_eq!(grid.changes(&key(1)), Some(1), "it has been carried out, which the client cannot know");
+    let error = orders.put(&key(2), &2).await.unwrap_err();
+    assert!(!matches!(error, Error::InDoubt(_)) && error.is_retryable(), "nothing was sent: {error:?}");
+
+    proxy.redirect(grid.address());
+    orders.put(&key(2), &2).await.unwrap();
+    let events = lanes(proxy);
+    let [doubtful, next] = &events[..] else { panic!("{events:?}") };
+    assert_ne!(doubtful.thread, next.thread);
+    fixture.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mutation_that_is_refused_after_its_reply_was_lost_is_in_doubt() {
+    let fixture = fixture(hurried()).await;
+    let Fixture { grid, proxy, orders, .. } = &fixture;
+    proxy.fault(MessageType::Put, Act::DropReply, 1);
+    grid.manager.deny_after("ann", Operation::Write, 1);
+    let error = orders.put(&key(1), &1).await.unwrap_err();
+    let Error::InDoubt(cause) = &error else { panic!("{error:?}") };
+    assert!(matches!(**cause, Error::NotAuthorized(_)), "{error:?}");
+    assert_eq!(grid.changes(&key(1)), Some(1));
     fixture.finish().await;
 }
 
@@ -156,7 +207,11 @@ async fn a_peer_that_never_answers_costs_no_more_than_the_operation_may_take() {
         let provider = Tokens::of("ann");
         let client = proxy.client().config(config.clone()).auth_initialize(provider).build().unwrap();
         let error = client.region::<String, i64>("orders").put(&key(1), &1).await.unwrap_err();
-        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        let timeout = |error: &Error| matches!(error, Error::Timeout { .. });
+        match &error {
+            Error::InDoubt(cause) if kind == MessageType::Put => assert!(timeout(cause), "{error:?}"),
+            error => assert!(timeout(error) && kind != MessageType::Put, "{error:?}"),
+        }
         finish(grid, client).await;
     }
 }

@@ -19,6 +19,7 @@ async fn a_node_that_restarts_costs_one_login_and_no_provider_call() {
     let (client, orders) = connect(proxy.client(), &provider);
     orders.put(&key(0), &0).await.unwrap();
     proxy.redirect(new.address());
+    eventually("nothing leads to the old node any more", || proxy.open() == 0).await;
     let outcomes = herd(32, |n| {
         let orders = orders.clone();
         async move { orders.put(&key(n), &1).await }
@@ -118,7 +119,10 @@ async fn closing_ends_operations_under_way() {
     client.close().await;
     for task in load {
         let error = task.await.unwrap().unwrap_err();
-        assert!(matches!(error, Error::Closed | Error::Connection(_) | Error::Login(_)), "{error:?}");
+        // A put that was under way may have been carried out.
+        let ended =
+            matches!(error, Error::Closed | Error::Connection(_) | Error::Login(_) | Error::InDoubt(_));
+        assert!(ended, "{error:?}");
     }
     assert!(matches!(
         orders.get(&key(0)).await.unwrap_err(),

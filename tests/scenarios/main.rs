@@ -1,14 +1,18 @@
 //! Our client against our node: the scenarios of expiring credentials, and faults on the way.
 //!
-//! Tests are named after the rows of the scenario tables where they stem from one. Everything goes over real sockets;
-//! nothing is asserted about how long it takes.
+//! Tests are named after the rows of the scenario tables where they stem from one. Everything goes over real sockets,
+//! where nothing is asserted about how long it takes, or through pipes in virtual time.
 
-#![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails its test")]
 
 mod common;
 mod credential_source;
 mod faults;
 mod lifetime;
+mod locators;
 mod reauthentication;
 mod region_work;
 mod renewal;
+mod renewal_rules;
+mod streams;
+mod virtual_time;

@@ -3,24 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use druse_client::{Error, Micros};
-use druse_protocol::message::get::Get;
-use druse_protocol::message::key::KeyRef;
-use druse_protocol::message::value::ValueRef;
+use druse_client::auth::Generation;
+use druse_client::{Clock, Error, Micros, SystemClock};
 use druse_protocol::time::ManualClock;
+use druse_support::provider::{self, bad_token};
 use druse_support::raw::Raw;
 use druse_support::{Grid, Tokens};
 
-use crate::common::{finish, grid_with, key};
+use crate::common::{Orders, finish, get, grid_with, hurried, key};
 
 const T0: Micros = Micros::from_secs(1_800_000_000);
-
-async fn get(peer: &mut Raw) -> Result<Vec<u8>, String> {
-    let mut request = Vec::new();
-    let get = Get { region: "/orders", key: KeyRef::Text(b"k"), callback: ValueRef::Null };
-    get.encode(&mut request, &peer.envelope());
-    peer.ask(&request).await
-}
 
 fn token(version: u64, end: Micros) -> String {
     format!("ann:{version}:{}", end.0)
@@ -82,4 +74,34 @@ async fn d4_06_renew_with_rubbish() {
     assert_eq!(get(&mut ann).await.unwrap_err(), "AuthenticationExpiredException");
     drop(ann);
     grid.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_early_renewal_that_brings_rubbish_takes_no_login_away() {
+    let grid = Grid::start().await;
+    let hour = Duration::from_secs(3600);
+    let provider = Tokens::scripted(move |call, _| {
+        let provided = if call == 2 { bad_token("ann") } else { provider::token("ann", call) };
+        Ok(provided.expiring_at(SystemClock.now() + hour))
+    });
+    let mut config = hurried();
+    // Some two seconds after it has come; only who does something meanwhile is renewed.
+    config.gate.renew_at = 2.0 / hour.as_secs_f64();
+    let client = grid.client().config(config).auth_initialize(provider.clone()).build().unwrap();
+    let orders: Orders = client.region("orders");
+    let gate = client.gate().unwrap();
+    while gate.held().is_none_or(|held| held.generation < Generation(2)) {
+        orders.put(&key(1), &1).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for n in 2..5 {
+        orders.put(&key(n), &1).await.expect("the login that there was is still good");
+    }
+    assert_eq!((provider.calls(), grid.manager.logins("ann")), (2, 1));
+    assert_eq!(grid.manager.of("ann").refused_logins, 1, "what is refused is not shown again");
+
+    grid.manager.expire("ann");
+    orders.put(&key(1), &2).await.unwrap();
+    assert!(provider.calls() >= 3);
+    finish(grid, client).await;
 }

@@ -104,7 +104,7 @@ impl Script for Prices {
     }
 
     fn event(&mut self, _listener: usize, event: &EntryEvent<'_>, arrived: Instant) -> Outcome<()> {
-        let matched = event.cqs.clone().into_iter().count();
+        let matched = event.cqs.clone().count();
         if event.interest || !(1..=2).contains(&matched) {
             return Err(format!("an event for {matched} queries").into());
         }

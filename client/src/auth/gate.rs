@@ -130,9 +130,14 @@ impl Gate {
         }
     }
 
-    /// A server has said that this generation will never do; the next caller asks the provider anew.
-    pub fn invalidate(&self, generation: Generation) {
-        self.shared.inner.lock().state.invalidate(generation);
+    /// A server has said that this generation will never do; the next caller asks the provider anew. Unless there is an
+    /// older one that was renewed early and still lives: that one is held again until it runs out. Tells whether it is.
+    pub fn invalidate(&self, generation: Generation) -> bool {
+        let older = self.shared.inner.lock().state.invalidate(generation, self.shared.runtime.now());
+        if let Some(older) = &older {
+            self.shared.newest.send_replace(older.generation);
+        }
+        older.is_some()
     }
 
     /// Puts in a credential that was kept from an earlier run.

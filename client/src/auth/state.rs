@@ -9,6 +9,8 @@
 //!    └────────────────────────────────────────────────────────────────────┘
 //! ```
 //! `Flying` is not exclusive: while a renewal flies, whoever does not need a newer generation goes on with the one held.
+//! And `invalidate(g+1)` leads back to `Holding(g)` where `g` was renewed early and still lives: a renewal that brings
+//! something useless takes nothing away.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -141,6 +143,8 @@ pub enum Decision {
 pub struct GateState {
     user: String,
     held: Option<Arc<Issued>>,
+    /// The one before, if it was still good when it was renewed: no server has judged its successor yet.
+    previous: Option<Arc<Issued>>,
     issued: u64,
     flights: u64,
     flight: Option<FlightId>,
@@ -158,6 +162,7 @@ impl GateState {
         Self {
             user: user.into(),
             held: None,
+            previous: None,
             issued: 0,
             flights: 0,
             flight: None,
@@ -183,6 +188,9 @@ impl GateState {
 
     /// What to do for somebody who wants a credential.
     pub fn want(&mut self, want: Want, now: Micros, config: &GateConfig) -> Decision {
+        if let Want::NewerThan(refused) = want {
+            self.previous.take_if(|previous| previous.generation <= refused);
+        }
         if let Some(held) = &self.held {
             let enough = match want {
                 Want::Live => held.is_live(now),
@@ -289,16 +297,21 @@ impl GateState {
             asked_at: self.last_asked.unwrap_or(now),
             expires_at: provided.expires_at,
         });
-        self.held = Some(Arc::clone(&issued));
+        let renewed = self.held.replace(Arc::clone(&issued));
+        self.previous =
+            renewed.filter(|held| held.is_live(now) && self.refused.as_ref() != Some(&held.credentials));
         Ok(issued)
     }
 
-    /// A server has said that this generation will never do. A report that comes late, about a generation that has
-    /// been replaced, changes nothing.
-    pub fn invalidate(&mut self, generation: Generation) {
+    /// A server has said that this generation will never do. Gives the older one to go on with, if it was renewed early
+    /// and still lives. A report that comes late, about a generation that has been replaced, changes nothing.
+    pub fn invalidate(&mut self, generation: Generation, now: Micros) -> Option<Arc<Issued>> {
+        self.previous.take_if(|previous| previous.generation == generation);
         if let Some(held) = self.held.take_if(|held| held.generation == generation) {
             self.refused = Some(held.credentials.clone());
+            self.held = self.previous.take();
         }
+        self.held.clone().filter(|held| held.generation < generation && held.is_live(now))
     }
 
     /// Puts in a credential that was not asked for (kept from an earlier run, say).
@@ -357,7 +370,7 @@ mod tests {
         let (flight, _) = started(gate.want(Want::NewerThan(Generation(1)), T0, &config()));
         gate.landed(flight, Ok(token("b")), T0);
         assert_eq!(used(gate.want(Want::NewerThan(Generation(1)), T0, &config())), Generation(2));
-        gate.invalidate(Generation(1));
+        gate.invalidate(Generation(1), T0);
         assert_eq!(
             used(gate.want(Want::Live, T0, &config())),
             Generation(2),
@@ -417,6 +430,45 @@ mod tests {
         assert_eq!(used(gate.want(Want::Live, T0, &config())), Generation(1));
         let late = T0 + Duration::from_secs(10);
         assert!(matches!(gate.want(Want::Live, late, &config()), Decision::Start(..)), "until it runs out");
+    }
+
+    /// A gate that holds generation 2, fetched five seconds before the end of generation 1.
+    fn renewed_early() -> GateState {
+        let mut gate = GateState::new("ann");
+        let (flight, _) = started(gate.want(Want::Live, T0, &config()));
+        gate.landed(flight, Ok(token("a").expiring_at(T0 + Duration::from_secs(10))), T0);
+        let soon = T0 + Duration::from_secs(5);
+        let (flight, _) = started(gate.renew_early(Generation(1), soon, &config()).unwrap());
+        gate.landed(flight, Ok(token("b")), soon);
+        assert_eq!(used(gate.want(Want::Live, soon, &config())), Generation(2));
+        gate
+    }
+
+    #[test]
+    fn an_early_renewal_that_no_server_accepts_leads_back_to_the_old_credential() {
+        let (soon, end) = (T0 + Duration::from_secs(6), T0 + Duration::from_secs(10));
+        let mut gate = renewed_early();
+        for told in 0..2 {
+            let older = gate.invalidate(Generation(2), soon).map(|issued| issued.generation);
+            assert_eq!(older, Some(Generation(1)), "told {told} times before");
+        }
+        assert_eq!(used(gate.want(Want::Live, soon, &config())), Generation(1));
+        assert!(matches!(gate.want(Want::Live, end, &config()), Decision::Start(..)), "until it runs out");
+        assert_eq!(gate.request("host:1", T0).refused, Some(Credentials::token("b")));
+    }
+
+    #[test]
+    fn what_was_refused_or_has_run_out_is_not_gone_back_to() {
+        let (soon, end) = (T0 + Duration::from_secs(6), T0 + Duration::from_secs(10));
+        let mut refused = renewed_early();
+        assert_eq!(used(refused.want(Want::NewerThan(Generation(1)), soon, &config())), Generation(2));
+        assert!(refused.invalidate(Generation(2), soon).is_none(), "a server has refused the old one");
+        let mut reported = renewed_early();
+        assert!(reported.invalidate(Generation(1), soon).is_none());
+        assert!(reported.invalidate(Generation(2), soon).is_none(), "a server has said it will never do");
+        let mut late = renewed_early();
+        assert!(late.invalidate(Generation(2), end).is_none(), "it has run out meanwhile");
+        assert!(matches!(late.want(Want::Live, end, &config()), Decision::Start(..)));
     }
 
     #[test]

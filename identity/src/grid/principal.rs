@@ -116,6 +116,14 @@ impl Principal for GridPrincipal {
     fn as_any(&self) -> &dyn Any {
         self
     }
+
+    fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
 }
 
 /// The one implementation of `SecurityManager::authorize` for managers whose principals are [`GridPrincipal`]s.

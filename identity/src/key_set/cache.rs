@@ -86,10 +86,29 @@ impl Snapshot {
     }
 }
 
+/// How a key set stands, for those who watch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeySetStatus {
+    /// Fetches that brought a set, or the word that nothing is new.
+    pub fetches: u64,
+    /// Fetches that failed.
+    pub failures: u64,
+    /// The usable keys held.
+    pub keys: usize,
+    /// Time since the last fetch that did not fail; `None` before the first.
+    pub age: Option<Duration>,
+    /// Whether a set whose life is over stands in because it cannot be fetched again, or there is none at all although
+    /// it was tried.
+    pub is_stale: bool,
+}
+
 /// Everything known of one issuer's keys.
 #[derive(Debug)]
 pub(super) struct State {
     policy: Policy,
+    fetches: u64,
+    failed_fetches: u64,
     current: Option<Arc<Snapshot>>,
     flight: Option<Flight>,
     failures: u32,
@@ -140,6 +159,8 @@ impl State {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
             policy,
+            fetches: 0,
+            failed_fetches: 0,
             current: None,
             flight: None,
             failures: 0,
@@ -151,6 +172,18 @@ impl State {
 
     pub(super) fn current(&self) -> Option<&Arc<Snapshot>> {
         self.current.as_ref()
+    }
+
+    pub(super) fn status(&self, now: Micros) -> KeySetStatus {
+        let current = self.current.as_ref();
+        KeySetStatus {
+            fetches: self.fetches,
+            failures: self.failed_fetches,
+            keys: current.map_or(0, |snapshot| snapshot.set.keys().len()),
+            age: current.map(|snapshot| now.saturating_since(snapshot.fetched_at)),
+            // Nobody fetches what nobody asks for: an old set is stale only if fetching it has failed.
+            is_stale: self.failures > 0 && current.is_none_or(|snapshot| now >= snapshot.life_ends_at),
+        }
     }
 
     /// Decides about a key. `Fetch` and `Found { refresh: true }` oblige the caller to fetch, and to tell of its end.
@@ -188,6 +221,7 @@ impl State {
             },
             Outcome::Failed => return self.failed(now),
         };
+        self.fetches += 1;
         self.failures = 0;
         self.retry_at = Micros::MIN;
         let life = life.clamp(self.policy.min_life, self.policy.max_life);
@@ -242,6 +276,7 @@ impl State {
     fn failed(&mut self, now: Micros) {
         let pause = Duration::from_secs(1 << self.failures.min(8)).min(MAX_PAUSE);
         self.failures = self.failures.saturating_add(1);
+        self.failed_fetches += 1;
         self.retry_at = now + pause;
     }
 

@@ -234,3 +234,31 @@ fn a_clock_that_steps_back_does_not_keep_a_set_for_ever() {
     assert!(matches!(bench.ask(key.id()), Step::Found { refresh: false, .. }));
     assert!(matches!(bench.ask("another"), Step::Fetch { forced: true }));
 }
+
+#[test]
+fn a_set_that_cannot_be_fetched_again_is_stale_once_its_life_is_over() {
+    let key = new_key();
+    let mut bench = Bench::with(&[&key], Some(100));
+    let stands = |bench: &Bench| bench.state.status(bench.now);
+    bench.pass(90);
+    assert!(matches!(bench.ask(key.id()), Step::Found { refresh: true, .. }));
+    bench.fail();
+    let status = stands(&bench);
+    assert_eq!((status.fetches, status.failures, status.keys), (1, 1, 1));
+    assert_eq!((status.age, status.is_stale), (Some(SECOND * 90), false));
+    bench.pass(10);
+    assert!(stands(&bench).is_stale);
+    bench.pass(10);
+    assert!(matches!(bench.ask(key.id()), Step::Fetch { .. }));
+    bench.bring(&[&key], Some(100));
+    let status = stands(&bench);
+    assert_eq!((status.fetches, status.failures, status.is_stale), (2, 1, false));
+    bench.pass(1_000);
+    assert!(!stands(&bench).is_stale, "nobody has asked for it");
+
+    let mut never = Bench::new();
+    assert!(!stands(&never).is_stale, "not tried yet");
+    assert!(matches!(never.ask("first"), Step::Fetch { .. }));
+    never.fail();
+    assert_eq!((stands(&never).is_stale, stands(&never).age), (true, None));
+}

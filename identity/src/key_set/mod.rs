@@ -10,7 +10,7 @@ mod jwk;
 mod runtime;
 
 pub use algorithm::Algorithm;
-pub use cache::Policy;
+pub use cache::{KeySetStatus, Policy};
 pub use fetch::{Fetch, FetchError, Fetched, FileSource, UrlSource};
 pub(crate) use jwk::thumbprint;
 pub use jwk::{KeySet, KeySetError, VerifyingKey};

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::cache::{Outcome, Snapshot, State, Step};
+use super::cache::{KeySetStatus, Outcome, Snapshot, State, Step};
 use super::jwk::Find;
 use super::{Algorithm, Fetch, FetchError, KeySet, Policy, VerifyingKey};
 
@@ -104,6 +104,13 @@ impl KeySetCache {
     #[must_use]
     pub fn current(&self) -> Option<Arc<KeySet>> {
         self.shared.current.load().as_ref().map(|snapshot| Arc::clone(&snapshot.set))
+    }
+
+    /// How the set stands, for those who watch it.
+    #[must_use]
+    pub fn status(&self) -> KeySetStatus {
+        let now = self.shared.clock.now();
+        self.shared.state.lock().status(now)
     }
 
     fn start(&self, forced: bool) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use druse_protocol::auth::Peer;
+use druse_protocol::auth::{Peer, RevocationScope};
 use druse_protocol::time::Micros;
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
@@ -69,12 +69,12 @@ impl TokenCache {
         }
     }
 
-    /// Forgets all tokens of one person, answering with what was known of them.
-    pub(super) fn remove_all_of(&mut self, name: &str) -> Vec<Arc<Verified>> {
+    /// Forgets all tokens in a scope, answering with what was known of them.
+    pub(super) fn remove_all_of(&mut self, scope: &RevocationScope) -> Vec<Arc<Verified>> {
         let theirs: Vec<Digest> = self
             .tokens
             .iter()
-            .filter(|(_, verified)| verified.principal.name == name)
+            .filter(|(_, verified)| scope.covers(&*verified.principal))
             .map(|(token, _)| *token)
             .collect();
         theirs.iter().filter_map(|token| self.remove(token)).collect()

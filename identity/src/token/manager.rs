@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use druse_protocol::auth::{
-    AuthError, BoxFuture, Credentials, DecisionScope, Login, Peer, Principal, ResourcePermission, Revocation,
-    RevocationSink, SecurityManager, TOKEN,
+    AuthError, BoxFuture, Credentials, DecisionScope, Login, Peer, Principal, Reading, ReadingValue,
+    ResourcePermission, Revocation, RevocationSink, SecurityManager, TOKEN,
 };
 use druse_protocol::time::{Clock, Micros};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use super::ends::EndTable;
 use super::jwt::Jwt;
 use super::{MAX_TOKEN_BYTES, TokenConfig, TokenError};
 use crate::grid::{self, Grants, GridPrincipal, Pin};
-use crate::key_set::KeySetCache;
+use crate::key_set::{KeySetCache, KeySetStatus};
 use crate::once::{Digest, Flights};
 
 /// Verifies access tokens of one issuer (identity-spec 3.1).
@@ -65,17 +65,18 @@ impl TokenSecurityManager {
         };
         verified.check_binding(peer)?;
         let principal = &verified.principal;
-        if self.ends.lock().has_ended(&principal.name, principal.issued_at) {
+        if self.ends.lock().has_ended(&**principal, principal.issued_at) {
             return Err(TokenError::Ended);
         }
         Ok(Arc::clone(principal))
     }
 
-    /// Ends everything issued to somebody before an instant: logins that are in use at once, and tokens for good.
+    /// Ends everything issued to somebody, within a session, or through a client before an instant: logins that are in
+    /// use at once, and tokens for good.
     pub fn revoke(&self, revocation: &Revocation) {
-        self.ends.lock().insert(&revocation.principal, revocation.before);
+        self.ends.lock().insert(&revocation.scope, revocation.before);
         let now = self.clock.now();
-        let theirs = self.cache.lock().remove_all_of(&revocation.principal);
+        let theirs = self.cache.lock().remove_all_of(&revocation.scope);
         for verified in theirs {
             let principal = &verified.principal;
             if principal.issued_at.is_none_or(|at| at < revocation.before) {
@@ -167,6 +168,10 @@ impl SecurityManager for TokenSecurityManager {
         DecisionScope::Call
     }
 
+    fn readings(&self) -> Vec<Reading> {
+        readings_of(&self.keys.status())
+    }
+
     fn watch_revocations(&self, sink: Arc<dyn RevocationSink>) {
         self.sinks.lock().push(sink);
     }
@@ -179,6 +184,25 @@ impl fmt::Debug for TokenSecurityManager {
             .field("keys", &self.keys)
             .finish_non_exhaustive()
     }
+}
+
+fn readings_of(keys: &KeySetStatus) -> Vec<Reading> {
+    let count = |name, help, count| Reading { name, help, value: ReadingValue::Count(count) };
+    let level = |name, help, level| Reading { name, help, value: ReadingValue::Level(level) };
+    let mut readings = vec![
+        count("key_set_fetches", "Fetches of the key set that succeeded", keys.fetches),
+        count("key_set_fetch_failures", "Fetches of the key set that failed", keys.failures),
+        level("key_set_keys", "Usable keys in the key set", keys.keys as f64),
+        level(
+            "key_set_stale",
+            "1 if an old key set stands in for one that cannot be fetched",
+            f64::from(u8::from(keys.is_stale)),
+        ),
+    ];
+    if let Some(age) = keys.age {
+        readings.push(level("key_set_age_seconds", "Time since the key set was fetched", age.as_secs_f64()));
+    }
+    readings
 }
 
 /// What a token is known by once it has been seen: it is not kept itself.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use druse_protocol::auth::{
-    AuthError, BoxFuture, Credentials, KeyScope, Peer, Principal as _, ResourcePermission, Revocation,
-    RevocationSink, SecurityManager as _,
+    AuthError, BoxFuture, Credentials, KeyScope, Peer, Principal as _, ReadingValue, ResourcePermission,
+    Revocation, RevocationScope, RevocationSink, SecurityManager as _,
 };
 use druse_protocol::time::{Clock as _, ManualClock, Micros};
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::grid::GridPrincipal;
 use crate::key_set::{Fetch, FetchError, Fetched, KeyError, KeySetCache, Policy};
 use crate::mint::{AccessToken, Mint, SigningKey};
 
@@ -406,7 +407,7 @@ async fn step_9_who_was_signed_out_needs_a_newer_token() {
     let token = bench.sign(&bench.header(), &payload());
     let principal = bench.manager.verify(&token, &Peer::default()).await.unwrap();
     let revocation = Revocation {
-        principal: "ann".into(),
+        scope: RevocationScope::Principal("ann".into()),
         before: Micros(NOW.0 + 700_000),
         reason: "stolen laptop".into(),
     };
@@ -420,6 +421,29 @@ async fn step_9_who_was_signed_out_needs_a_newer_token() {
     assert_eq!(bench.verify_claim("iat", Value::Null).await, Err(TokenError::Ended));
     assert_eq!(bench.verify_claim("sub", json!("bob")).await, Ok("bob".into()));
     assert_eq!(bench.verify_claim("iat", json!(1_767_225_601)).await, ok());
+}
+
+#[tokio::test]
+async fn step_9_a_session_that_was_signed_out_takes_no_other_with_it() {
+    let bench = Bench::new();
+    let session = |name: &str| changed(payload(), "sid", json!(name));
+    let (here, there) = (session("here"), session("there"));
+    let (here, there) = (bench.sign(&bench.header(), &here), bench.sign(&bench.header(), &there));
+    let mut principals = Vec::new();
+    for token in [&here, &there] {
+        principals.push(bench.manager.verify(token, &Peer::default()).await.unwrap());
+    }
+    let scope = RevocationScope::Session("here".into());
+    let before = Micros(NOW.0 + 700_000);
+    bench.clock.advance(Duration::from_millis(700));
+    bench.manager.revoke(&Revocation { scope, before, reason: "signed out".into() });
+    let wanted = ResourcePermission::read("orders", KeyScope::Region);
+    let over = |principal: &GridPrincipal| {
+        matches!(bench.manager.authorize(principal, &wanted, bench.clock.now()), Err(AuthError::Expired(_)))
+    };
+    assert!(over(&principals[0]) && !over(&principals[1]));
+    assert_eq!(bench.verify(&here).await, Err(TokenError::Ended));
+    assert_eq!(bench.verify(&there).await, ok());
 }
 
 #[tokio::test]
@@ -481,7 +505,7 @@ async fn a_remembered_token_goes_with_its_key() {
 async fn one_login_lasts_an_hour_at_most() {
     let bench = Bench::new();
     let token = bench.sign(&bench.header(), &changed(payload(), "exp", json!(1_767_325_600)));
-    let ends_at = |principal: Arc<crate::grid::GridPrincipal>| principal.ends_at();
+    let ends_at = |principal: Arc<GridPrincipal>| principal.ends_at();
     let first = bench.manager.verify(&token, &Peer::default()).await.map(ends_at);
     assert_eq!(first, Ok(Micros(NOW.0 + 3_600_000_000)));
     bench.clock.advance(Duration::from_secs(3_600));
@@ -556,4 +580,25 @@ proptest! {
         let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(object));
         let _ = jwt::Jwt::parse(&token, Profile::Foreign, &Algorithm::ALL);
     }
+}
+
+#[tokio::test]
+async fn the_state_of_the_key_set_can_be_read() {
+    let bench = Bench::new();
+    let read = |name: &str| {
+        bench.manager.readings().into_iter().find(|reading| reading.name == name).map(|reading| reading.value)
+    };
+    assert_eq!(read("key_set_fetches"), Some(ReadingValue::Count(0)));
+    assert_eq!(read("key_set_age_seconds"), None, "never fetched");
+    assert_eq!(bench.verify(&bench.sign(&bench.header(), &payload())).await, ok());
+    assert_eq!(read("key_set_fetches"), Some(ReadingValue::Count(1)));
+    assert_eq!(read("key_set_keys"), Some(ReadingValue::Level(2.0)));
+
+    *bench.source.document.lock() = None;
+    bench.clock.advance(Policy::network().life);
+    // Its owner's token is over by now; what counts is that the keys were looked for.
+    bench.verify_header("kid", json!("another")).await.unwrap_err();
+    assert_eq!(read("key_set_fetch_failures"), Some(ReadingValue::Count(1)));
+    assert_eq!(read("key_set_stale"), Some(ReadingValue::Level(1.0)));
+    assert_eq!(read("key_set_age_seconds"), Some(ReadingValue::Level(Policy::network().life.as_secs_f64())));
 }

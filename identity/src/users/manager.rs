@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use druse_protocol::auth::{
     AuthError, BoxFuture, Credentials, Login, PASSWORD, Peer, Principal, ResourcePermission, Revocation,
-    RevocationSink, SecurityManager, USERNAME,
+    RevocationScope, RevocationSink, SecurityManager, USERNAME,
 };
 use druse_protocol::time::{Clock, Micros};
 use parking_lot::Mutex;
@@ -262,8 +262,8 @@ impl Shared {
         let sinks = self.sinks.lock().clone();
         for (user, change) in &changes {
             user.pin.end(before);
-            let (principal, reason) = (user.entry.name.clone(), change.reason().to_owned());
-            let revocation = Revocation { principal, before, reason };
+            let scope = RevocationScope::Principal(user.entry.name.clone());
+            let revocation = Revocation { scope, before, reason: change.reason().to_owned() };
             sinks.iter().for_each(|sink| sink.revoke(&revocation));
         }
         Ok(changes.len())

@@ -154,7 +154,7 @@ struct Sink(Mutex<Vec<(String, String)>>);
 
 impl RevocationSink for Sink {
     fn revoke(&self, revocation: &Revocation) {
-        self.0.lock().push((revocation.principal.clone(), revocation.reason.clone()));
+        self.0.lock().push((revocation.scope.to_string(), revocation.reason.clone()));
     }
 }
 
@@ -226,7 +226,7 @@ async fn the_file_is_watched_until_the_manager_goes() {
     struct Tell(tokio::sync::mpsc::UnboundedSender<String>);
     impl RevocationSink for Tell {
         fn revoke(&self, revocation: &Revocation) {
-            self.0.send(revocation.principal.clone()).unwrap();
+            self.0.send(revocation.scope.to_string()).unwrap();
         }
     }
     manager.watch_revocations(Arc::new(Tell(tell)));

@@ -126,6 +126,7 @@ pub struct MessageWriter<'b, B: Buffer> {
     start: usize,
     parts: i32,
     flags: u8,
+    apart: usize,
 }
 
 impl<'b, B: Buffer> MessageWriter<'b, B> {
@@ -137,10 +138,19 @@ impl<'b, B: Buffer> MessageWriter<'b, B> {
         out.put_i32(0);
         out.put_i32(tx_id);
         out.put_u8(flags);
-        Self { out, start, parts: 0, flags }
+        Self { out, start, parts: 0, flags, apart: 0 }
     }
 
     part_writers!();
+
+    /// A part without its bytes, which are to be sent from where they are: says where in the buffer they belong.
+    pub fn part_apart(&mut self, part: Part<'_>) -> usize {
+        self.parts += 1;
+        self.apart += part.bytes.len();
+        self.out.put_i32(size_i32(part.bytes.len()));
+        self.out.put_u8(part.kind.to_wire());
+        self.out.position()
+    }
 
     /// Ends the message, with a security part if there is one.
     pub fn finish(self, security: Option<&[u8]>) {
@@ -148,7 +158,7 @@ impl<'b, B: Buffer> MessageWriter<'b, B> {
             put_part(self.out, Part { kind: PartKind::Raw, bytes });
             self.out.patch_u8(self.start + super::Header::SIZE - 1, self.flags | Flags::SECURITY);
         }
-        let length = self.out.position() - self.start - super::Header::SIZE;
+        let length = self.out.position() - self.start - super::Header::SIZE + self.apart;
         self.out.patch_i32(self.start + 4, size_i32(length));
         self.out.patch_i32(self.start + 8, self.parts);
     }

@@ -4,12 +4,19 @@ use super::acknowledgement::Acknowledgement;
 use super::bulk::BulkReply;
 use super::clear::{ClearRegion, CreateRegion, DestroyRegion};
 use super::contains::{Contains, ContainsReply};
+use super::cq::{CqReply, DurableCqsReply, ExecuteCq, MonitorCq, NamedCq};
 use super::destroy::{Destroy, DestroyReply};
 use super::envelope::{Envelope, ReplyEnvelope};
+use super::feed::FeedMessage;
+use super::feed_control::{EventValueReply, PeriodicAck, RequestEventValue};
 use super::function_attributes::{FunctionAttributes, FunctionAttributesReply};
 use super::get::{Get, GetReply};
 use super::get_all::{GetAll, GetAllReply};
 use super::get_entry::{GetEntry, GetEntryReply};
+use super::interest::{
+    Interest, InterestReply, RegisterInterest, RegisterInterestList, UnregisterInterest,
+    UnregisterInterestList,
+};
 use super::invalidate::{Invalidate, InvalidateReply};
 use super::key_set::{KeySet, KeySetReply};
 use super::metadata::{PartitionAttributes, PartitionAttributesReply, PartitionMetadata};
@@ -18,11 +25,12 @@ use super::pdx::{PdxIdReply, PdxMapReply, PdxObjectReply, PdxRequest};
 use super::put::{Put, PutReply};
 use super::put_all::PutAll;
 use super::query::Query;
+use super::query_reply::{ElementType, QueryReply, ResultType, Row};
 use super::registration::Registration;
 use super::remove_all::RemoveAll;
 use super::size::{Size, SizeReply};
 use super::versioned_list::VersionedList;
-use crate::codec::{Chunk, FrameLimits, Message};
+use crate::codec::{Chunk, ChunkedHeader, FrameLimits, Message};
 
 const ENVELOPE: Envelope = Envelope { tx_id: -1, retry: false, security: None };
 const REPLY_ENVELOPE: ReplyEnvelope = ReplyEnvelope { tx_id: -1, next_connection_id: None };
@@ -49,6 +57,9 @@ macro_rules! there_and_back {
 pub fn judge_message(message: &Message<'_>) {
     there_and_back!(message, ENVELOPE: Get Put Destroy Invalidate Contains Size ClearRegion DestroyRegion CreateRegion);
     there_and_back!(message, ENVELOPE: KeySet GetEntry PdxRequest PartitionAttributes PartitionMetadata FunctionAttributes);
+    there_and_back!(message, ENVELOPE: RegisterInterest RegisterInterestList UnregisterInterest PeriodicAck);
+    there_and_back!(message, ENVELOPE: RequestEventValue ExecuteCq NamedCq MonitorCq);
+    there_and_back!(message, REPLY_ENVELOPE: EventValueReply);
     there_and_back!(message, REPLY_ENVELOPE: GetReply PutReply DestroyReply InvalidateReply ContainsReply SizeReply);
     there_and_back!(message, REPLY_ENVELOPE: Acknowledgement GetEntryReply PdxIdReply PdxObjectReply FunctionAttributesReply);
     if let Ok(request) = PutAll::decode(message) {
@@ -72,7 +83,35 @@ pub fn judge_message(message: &Message<'_>) {
     if let Ok(PartitionAttributesReply { path: Some(path), .. }) = PartitionAttributesReply::decode(message) {
         _ = path.text();
     }
+    judge_interest(message);
     judge_keys(message);
+}
+
+fn judge_interest(message: &Message<'_>) {
+    if let Ok(request) = UnregisterInterestList::decode(message) {
+        assert_eq!(request.keys.len(), request.keys.count(), "keys of an interest");
+    }
+    let targets = |interest: Interest<'_>| _ = interest.target();
+    _ = RegisterInterest::decode(message).map(|request| targets(request.interest));
+    _ = UnregisterInterest::decode(message).map(|request| targets(request.interest));
+}
+
+/// Runs every decoder of messages on a feed. What is understood is written in one form, and that form means the same.
+///
+/// # Panics
+/// If one contradicts itself.
+pub fn judge_feed(message: &Message<'_>) {
+    let Ok(first) = FeedMessage::decode(message) else { return };
+    let mut once = Vec::new();
+    first.encode(&mut once);
+    let again = Message::decode(&once, &FrameLimits::default()).ok().flatten();
+    let again = again.and_then(|(message, _)| FeedMessage::decode(&message).ok());
+    let mut twice = Vec::new();
+    if let Some(again) = again {
+        assert_eq!(again.id(), first.id(), "the id of {first:?}");
+        again.encode(&mut twice);
+    }
+    assert_eq!(once, twice, "{first:?}");
 }
 
 /// Runs every decoder of chunks.
@@ -89,9 +128,38 @@ pub fn judge_chunk(chunk: &Chunk<'_>) {
     if let Ok(BulkReply { list: Some(list), .. }) = BulkReply::decode_chunk(chunk) {
         judge_list(&list);
     }
+    match InterestReply::decode_chunk(chunk) {
+        Ok(InterestReply::Entries(list)) => judge_list(&list),
+        Ok(InterestReply::Keys(keys)) => assert_eq!(keys.len(), keys.iter().count(), "keys of an interest"),
+        Ok(InterestReply::Nothing) | Err(_) => {}
+    }
+    if let Ok(reply) = DurableCqsReply::decode_chunk(chunk) {
+        assert_eq!(reply.names.len(), reply.names.iter().count(), "names of queries");
+    }
+    if let Ok(reply) = QueryReply::decode_chunk(chunk) {
+        judge_rows(&reply);
+    }
     for part in chunk.parts() {
         if let Ok(list) = ObjectPartList::decode(part.bytes) {
             assert!(list.iter().count() <= part.bytes.len(), "elements of a part list");
+        }
+    }
+}
+
+/// Runs the decoders that want to see a reply's header.
+pub fn judge_headed_chunk(header: &ChunkedHeader, chunk: &Chunk<'_>) {
+    _ = CqReply::decode_chunk(header, chunk);
+}
+
+fn judge_rows(reply: &QueryReply<'_>) {
+    assert_eq!(reply.rows.len(), reply.rows.iter().count(), "rows of a query");
+    let Some(result_type) = reply.result_type else { return };
+    let mut out = Vec::new();
+    result_type.encode(&mut out);
+    assert!(ResultType::decode(&out).is_ok(), "a type's form");
+    for row in reply.rows.iter() {
+        if let (Row::Struct(fields), ElementType::Struct(names)) = (row, result_type.element) {
+            assert_eq!(fields.iter().count(), names.len(), "fields of a row");
         }
     }
 }
@@ -118,6 +186,7 @@ mod tests {
 
     use super::*;
     use crate::codec::{ChunkedHeader, ChunkedWriter, MessageType, MessageWriter, Part, PartKind};
+    use crate::message::feed::event_id::tests::any_id;
     use crate::message::objects::{begin_array, begin_list};
     use crate::message::testing::any_object;
     use crate::message::version_tag::tests::any_tag;
@@ -147,6 +216,11 @@ mod tests {
             encode_tags(&mut out, tags);
             out
         });
+        let id = any_id().prop_map(|id| {
+            let mut out = Vec::new();
+            id.encode_object(&mut out);
+            out
+        });
         prop_oneof![
             4 => any_object(),
             2 => Just(b"/r".to_vec()),
@@ -156,7 +230,7 @@ mod tests {
             1 => Just(vec![]),
             1 => Just(vec![0x29]),
             1 => proptest::collection::vec(any::<u8>(), 0..9),
-            1 => array, 1 => list, 2 => tag, 1 => tags,
+            1 => array, 1 => list, 2 => tag, 1 => tags, 3 => id,
         ]
     }
 
@@ -181,6 +255,7 @@ mod tests {
             writer.finish(None);
             let (message, _) = Message::decode(&out, &FrameLimits::default()).unwrap().unwrap();
             judge_message(&message);
+            judge_feed(&message);
         }
 
         #[test]

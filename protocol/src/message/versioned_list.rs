@@ -7,7 +7,7 @@
 use bytes::BufMut;
 
 use super::objects::{self, ObjectList, check_count, consumed};
-use super::value::{NULL_OBJECT, ValueRef};
+use super::value::ValueRef;
 use super::version_tag::{VersionTag, put_unsigned_vl};
 use crate::DecodeError;
 use crate::codec::Reader;
@@ -241,50 +241,59 @@ fn value<'a>(reader: &mut Reader<'a>, is_wrapped: bool) -> Result<ListValue<'a>,
         let object = reader.byte_array("list exception")?.unwrap_or_default();
         return Ok(ListValue::Exception { object, text: take_object(reader)? });
     }
-    let object = match is_wrapped {
-        true => reader.byte_array("list value")?.unwrap_or(NULL_OBJECT),
-        false => take_object(reader)?,
-    };
+    if is_wrapped {
+        return wrapped(kind, reader.byte_array("list value")?);
+    }
+    let object = take_object(reader)?;
     match kind {
         ABSENT => Ok(ListValue::Absent),
         BYTES => Ok(ListValue::Value(objects::to_value(object)?)),
         OBJECT if matches!(object, [] | [0x29]) => Ok(ListValue::Value(ValueRef::Null)),
         OBJECT => Ok(ListValue::Value(ValueRef::Object(object))),
-        other => Err(DecodeError::Invalid { field: "list value", value: i64::from(other) }),
+        other => Err(unknown(other)),
     }
 }
 
+/// What a wrapped value holds: bytes as they are, an object, or nothing.
+fn wrapped(kind: u8, bytes: Option<&[u8]>) -> Result<ListValue<'_>, DecodeError> {
+    match (kind, bytes) {
+        (ABSENT, _) => Ok(ListValue::Absent),
+        (BYTES, Some(bytes)) => Ok(ListValue::Value(ValueRef::Bytes(bytes))),
+        (BYTES | OBJECT, None) | (OBJECT, Some([] | [0x29])) => Ok(ListValue::Value(ValueRef::Null)),
+        (OBJECT, Some(object)) => Ok(ListValue::Value(ValueRef::Object(object))),
+        (other, _) => Err(unknown(other)),
+    }
+}
+
+fn unknown(kind: u8) -> DecodeError {
+    DecodeError::Invalid { field: "list value", value: i64::from(kind) }
+}
+
 fn put_value(out: &mut impl BufMut, value: ListValue<'_>, is_wrapped: bool) {
-    let (kind, object) = match value {
+    match value {
         ListValue::Exception { object, text } => {
             out.put_u8(EXCEPTION);
             put_byte_array(object, out);
             out.put_slice(text);
-            return;
         }
-        ListValue::Value(ValueRef::Bytes(bytes)) => return put_bytes(out, bytes, is_wrapped),
-        ListValue::Value(ValueRef::Object(object)) => (OBJECT, object),
-        ListValue::Value(ValueRef::Null) => (OBJECT, NULL_OBJECT),
-        ListValue::Absent => (ABSENT, NULL_OBJECT),
-    };
-    out.put_u8(kind);
-    if is_wrapped {
-        put_array_length(Some(object.len()), out);
+        ListValue::Value(value) => {
+            out.put_u8(if matches!(value, ValueRef::Bytes(_)) { BYTES } else { OBJECT });
+            put_content(out, value, is_wrapped);
+        }
+        ListValue::Absent => {
+            out.put_u8(ABSENT);
+            put_content(out, ValueRef::Null, is_wrapped);
+        }
     }
-    out.put_slice(object);
 }
 
-fn put_bytes(out: &mut impl BufMut, bytes: &[u8], is_wrapped: bool) {
-    out.put_u8(BYTES);
-    if is_wrapped {
-        let prefix = match bytes.len() {
-            0..=252 => 2,
-            253..=0xffff => 4,
-            _ => 6,
-        };
-        put_array_length(Some(prefix + bytes.len()), out);
+/// A wrapped null has no object in it: a Java client would take one for a value, and find the entry destroyed.
+fn put_content(out: &mut impl BufMut, value: ValueRef<'_>, is_wrapped: bool) {
+    match value {
+        ValueRef::Null if is_wrapped => put_array_length(None, out),
+        ValueRef::Bytes(content) | ValueRef::Object(content) if is_wrapped => put_byte_array(content, out),
+        plain => objects::put_value(out, plain),
     }
-    objects::put_value(out, ValueRef::Bytes(bytes));
 }
 
 /// A member that an earlier tag of the list named goes by its number.
@@ -376,6 +385,21 @@ mod tests {
         let mut out = Vec::new();
         encode_tags(&mut out, [None; 2]);
         assert_eq!(out, [0x01, 0x07, 0x0c, 2, 0, 0]);
+    }
+
+    #[test]
+    fn wrapped_values_are_read_as_java_clients_read_them() {
+        let form = ListForm { wrapped: true, ..ListForm::default() };
+        let entry = |value| ListEntry { value, tag: None };
+        let entries = [
+            entry(ListValue::Value(ValueRef::Bytes(&[1, 2]))),
+            entry(ListValue::Value(ValueRef::Object(&[0x57, 0, 1, b'x']))),
+            entry(ListValue::Value(ValueRef::Null)),
+            entry(ListValue::Absent),
+        ];
+        let expected = [0x01, 0x07, 0x12, 4, 0, 2, 1, 2, 1, 4, 0x57, 0, 1, b'x', 1, 0xff, 3, 0xff];
+        assert_eq!(encoded(&entries, form), expected);
+        assert_eq!(VersionedList::decode(&expected).unwrap().entries().collect::<Vec<_>>(), entries);
     }
 
     #[test]

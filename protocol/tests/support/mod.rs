@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use druse_protocol::codec::{Chunk, ChunkedHeader, FrameLimits, Message};
+use druse_protocol::handshake::FeedWelcome;
 
 /// Who sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,12 @@ impl Capture {
         scenarios.iter().flat_map(of).collect()
     }
 
+    /// The twelve, and those that subscribe in every way and with a server to spare.
+    pub fn with_subscriptions() -> Vec<Self> {
+        let more = ["subscriptions-1.14.4", "subscriptions-1.15.1", "redundancy-1.15.1"].map(Self::read);
+        Self::all().into_iter().chain(more).collect()
+    }
+
     /// The numbers of the connections, in order of their first byte.
     pub fn connections(&self) -> Vec<u32> {
         let mut seen = Vec::new();
@@ -81,6 +88,20 @@ impl Capture {
             (&hello.bytes[..], reply)
         };
         self.connections().into_iter().map(handshake).collect()
+    }
+
+    /// What the servers pushed, one entry a feed, without the handshake replies.
+    pub fn feeds(&self) -> Vec<Vec<u8>> {
+        let is_feed = |connection: &u32| {
+            self.of(*connection).next().is_some_and(|turn| matches!(turn.bytes[0], 101 | 102))
+        };
+        let pushed = |connection: u32| {
+            let turns = self.of(connection).filter(|turn| turn.from == Side::Server);
+            let bytes: Vec<u8> = turns.flat_map(|turn| turn.bytes.iter().copied()).collect();
+            let (_, size) = FeedWelcome::decode(&bytes).unwrap().expect("a handshake reply");
+            bytes[size..].to_vec()
+        };
+        self.connections().into_iter().filter(is_feed).map(pushed).collect()
     }
 
     /// Every request and its reply on connections for operations (modes 100 and 107).

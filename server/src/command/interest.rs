@@ -143,7 +143,7 @@ fn end(
 }
 
 /// The entries of snapshots, one after the other.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     region: Arc<Region>,
     snapshots: VecDeque<Arc<Snapshot>>,
     stage: Stage,
@@ -173,7 +173,7 @@ pub(super) enum Page {
 }
 
 /// What a walk comes upon.
-enum Found {
+pub(crate) enum Found {
     Entry(Record),
     /// What comes next can be told when the shard has come to that place of the log.
     NotBefore(Arc<Snapshot>, u64),
@@ -181,7 +181,7 @@ enum Found {
 }
 
 impl Walk {
-    pub(super) fn new(region: Arc<Region>, snapshots: VecDeque<Arc<Snapshot>>) -> Self {
+    pub(crate) fn new(region: Arc<Region>, snapshots: VecDeque<Arc<Snapshot>>) -> Self {
         Self { region, snapshots, stage: Stage::Begin, ahead: None }
     }
 
@@ -207,7 +207,8 @@ impl Walk {
         Ok(Page::Records { records, last: false })
     }
 
-    fn next(&mut self) -> Found {
+    /// What comes next.
+    pub(crate) fn next(&mut self) -> Found {
         while let Some(snapshot) = self.snapshots.front().cloned() {
             let found = match &mut self.stage {
                 Stage::Begin => {

@@ -12,12 +12,13 @@ mod get;
 mod get_all;
 mod get_entry;
 pub(crate) mod housekeeping;
-mod interest;
+pub(crate) mod interest;
 mod invalidate;
 mod key_set;
 mod metadata;
 mod pdx;
 mod put;
+mod query;
 mod size;
 mod unsupported;
 
@@ -57,6 +58,7 @@ pub(crate) fn run(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Result<
         M::RemoveAll => bulk::remove_all(exchange, message),
         M::GetAll70 | M::GetAllWithCallback => get_all::get_all(exchange, message),
         M::GetEntry => get_entry::get_entry(exchange, message),
+        M::Query | M::QueryWithParameters => query::query(exchange, message),
         M::GetClientPartitionAttributes => metadata::partition_attributes(exchange, message),
         M::GetClientPrMetadata => metadata::partition_metadata(exchange, message),
         M::GetFunctionAttributes => metadata::function_attributes(exchange, message),
@@ -194,6 +196,7 @@ pub(crate) const fn counted_as(kind: MessageType) -> OperationKind {
         M::RemoveAll => OperationKind::RemoveAll,
         M::GetAll70 | M::GetAllWithCallback => OperationKind::GetAll,
         M::GetEntry => OperationKind::GetEntry,
+        M::Query | M::QueryWithParameters => OperationKind::Query,
         M::GetPdxTypeById
         | M::GetPdxIdForType
         | M::AddPdxType

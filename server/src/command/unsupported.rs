@@ -12,7 +12,6 @@ pub(super) fn failure(kind: MessageType) -> Failure {
     use MessageType as M;
     Failure::Unsupported(match kind {
         M::CloseClientCqs => "closing of all queries at once",
-        M::Query | M::QueryWithParameters => "queries",
         M::ExecuteFunction | M::ExecuteRegionFunction | M::ExecuteRegionFunctionSingleHop => "functions",
         M::Commit | M::Rollback | M::TransactionFailover | M::TransactionSynchronization => {
             return Failure::Transaction;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use druse_protocol::auth::{Reading, ReadingValue};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -13,27 +14,31 @@ use super::{
     Counter, FeedMetrics, Gauge, Histogram, Label, Labelled, Metrics, OperationKind, OperationResult,
 };
 
-/// Writes everything in the OpenMetrics text format.
+/// Writes everything in the OpenMetrics text format, with what the security manager says of itself.
 ///
 /// # Errors
 /// Only if memory runs out while formatting; the type says so because formatting does.
-pub fn render(metrics: &Arc<Metrics>) -> Result<String, fmt::Error> {
+pub fn render(metrics: &Arc<Metrics>, manager: Vec<Reading>) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("druse");
-    registry.register_collector(Box::new(Export(Arc::clone(metrics))));
+    registry.register_collector(Box::new(Export { metrics: Arc::clone(metrics), manager }));
     let mut out = String::new();
     text::encode(&mut out, &registry)?;
     Ok(out)
 }
 
 #[derive(Debug)]
-struct Export(Arc<Metrics>);
+struct Export {
+    metrics: Arc<Metrics>,
+    manager: Vec<Reading>,
+}
 
 impl Collector for Export {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
-        connections(&mut page, &self.0)?;
-        logins(&mut page, &self.0)?;
-        let m = &*self.0;
+        let m = &*self.metrics;
+        connections(&mut page, m)?;
+        logins(&mut page, m)?;
+        readings(&mut page, &self.manager)?;
         operations(&mut page, m)?;
         feeds(&mut page, &m.feeds)?;
         page.histogram(
@@ -75,6 +80,21 @@ fn logins(page: &mut Page<'_>, m: &Metrics) -> fmt::Result {
     )?;
     page.counter("logouts", "Subjects handed back to the security manager", None, &m.logouts)?;
     page.counter("revocations", "Logins cut off from outside", None, &m.revocations)
+}
+
+fn readings(page: &mut Page<'_>, readings: &[Reading]) -> fmt::Result {
+    for Reading { name, help, value } in readings {
+        match value {
+            ReadingValue::Count(count) => page
+                .0
+                .encode_descriptor(name, help, None, MetricType::Counter)?
+                .encode_counter(count, NO_EXEMPLAR)?,
+            ReadingValue::Level(level) => {
+                page.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(level)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn feeds(page: &mut Page<'_>, m: &FeedMetrics) -> fmt::Result {
@@ -167,8 +187,14 @@ mod tests {
         metrics.operations.of(OperationKind::Get, OperationResult::Expired).add(2);
         metrics.request_latency.observe(Duration::from_micros(7));
 
-        let page = render(&metrics).expect("formatting into a string");
+        let readings = vec![
+            Reading { name: "doors", help: "Doors", value: ReadingValue::Count(2) },
+            Reading { name: "draught", help: "Draught", value: ReadingValue::Level(0.5) },
+        ];
+        let page = render(&metrics, readings).expect("formatting into a string");
         for line in [
+            "druse_doors_total 2",
+            "druse_draught 0.5",
             "druse_connections_open 3",
             "druse_sent_bytes_total 17",
             "druse_logins_total{result=\"renewed\"} 1",

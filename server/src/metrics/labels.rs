@@ -58,6 +58,8 @@ label! {
         GetAll = "get_all",
         /// GET_ENTRY.
         GetEntry = "get_entry",
+        /// QUERY, with or without parameters.
+        Query = "query",
         /// The registry of PDX types and enums.
         Pdx = "pdx",
         /// Questions about partitions, functions and the like.

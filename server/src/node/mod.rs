@@ -16,11 +16,12 @@ use std::sync::Arc;
 pub use builder::NodeBuilder;
 use druse_protocol::auth::Peer;
 pub use error::StartError;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::ports::Addresses;
-use crate::clients::EngineFactory;
+use crate::clients::{Door, EngineFactory};
 use crate::connection::Shared;
 use crate::core::NodeCore;
 use crate::embed::RegionHandle;
@@ -51,6 +52,7 @@ pub struct Node {
     addresses: Addresses,
     core: Arc<NodeCore>,
     shared: Arc<Shared>,
+    door: Arc<Door<Sessions>>,
     /// Taken out by `shutdown`.
     upkeep: Option<JoinHandle<()>>,
     /// Ends the upkeep, which outlives the connections: their logouts are its work.
@@ -85,6 +87,13 @@ impl Node {
     #[must_use]
     pub const fn probes(&self) -> Option<SocketAddr> {
         self.addresses.probes
+    }
+
+    /// Serves a client over a stream that did not come through the node's own port: a Unix socket, a tunnel, a pipe in
+    /// memory. It counts as a connection from `peer`, under the same limits. What encrypts it, if anything does, is the
+    /// business of whoever made it; no client certificate is seen.
+    pub fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        self.door.adopt(stream, peer);
     }
 
     /// The region of that name, with or without its leading slash.

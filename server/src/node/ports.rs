@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use druse_protocol::auth::SecurityManager;
+
 use super::error::StartError;
 use crate::acceptor::Acceptor;
-use crate::clients::{Clients, EngineFactory};
+use crate::clients::{Clients, Door, EngineFactory};
 use crate::config::ServerConfig;
 use crate::connection::Shared;
 use crate::locator::{Directory, Locator};
-use crate::probe::Probe;
+use crate::probe::{Probe, Sources};
 use crate::tls::Tls;
 
 /// Where a node listens.
@@ -33,7 +35,11 @@ impl Ports {
     ///
     /// # Errors
     /// [`StartError::Tls`] and [`StartError::Listen`].
-    pub(super) fn bind(config: &ServerConfig, shared: &Shared) -> Result<Self, StartError> {
+    pub(super) fn bind(
+        config: &ServerConfig,
+        shared: &Shared,
+        manager: Option<&Arc<dyn SecurityManager>>,
+    ) -> Result<Self, StartError> {
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let address = SocketAddr::new(config.bind, config.port);
         let places = Clients::<crate::node::Sessions>::places(&config.limits);
@@ -53,7 +59,8 @@ impl Ports {
             listen("the locator", address, bind)
         });
         let probe = config.probes.map(|address| {
-            listen("metrics and probes", address, || Probe::bind(address, Arc::clone(&shared.metrics)))
+            let sources = Sources { metrics: Arc::clone(&shared.metrics), manager: manager.cloned() };
+            listen("metrics and probes", address, || Probe::bind(address, sources))
         });
         Ok(Self { clients, locator: locator.transpose()?, probe: probe.transpose()?, tls })
     }
@@ -67,16 +74,19 @@ impl Ports {
         }
     }
 
-    /// Serves them until the draining begins.
-    pub(super) fn open(self, factory: impl EngineFactory, shared: Arc<Shared>) {
+    /// Serves them until the draining begins. Gives the way in that needs no port.
+    pub(super) fn open<F: EngineFactory>(self, factory: F, shared: Arc<Shared>) -> Arc<Door<F>> {
         let shutdown = shared.shutdown.clone();
-        shutdown.spawn(Clients::new(self.clients, self.tls, factory, shared).run());
+        let clients = Clients::new(self.clients, self.tls, factory, shared);
+        let door = clients.door();
+        shutdown.spawn(clients.run());
         if let Some(locator) = self.locator {
             shutdown.spawn(locator.run(shutdown.clone()));
         }
         if let Some(probe) = self.probe {
             shutdown.spawn(probe.run(shutdown.clone()));
         }
+        door
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
         metrics: Arc::clone(&metrics),
         shutdown: Shutdown::default(),
     });
-    let ports = Ports::bind(&config, &shared)?;
+    let ports = Ports::bind(&config, &shared, manager.as_ref())?;
     let addresses = ports.addresses();
     let security = manager.map(|manager| {
         let security = Security::new(Arc::clone(&manager), policies, random.random(), Arc::clone(&metrics));
@@ -65,6 +65,7 @@ pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
     let core = Arc::new(NodeCore::new(NodeParts {
         member: member(&config, addresses.clients, &mut random),
         frames: shared.frames,
+        queries: shared.limits.queries,
         regions,
         pdx,
         security,
@@ -74,9 +75,9 @@ pub(super) fn start(builder: NodeBuilder) -> Result<Node, StartError> {
     core.feeds.start(&shared.shutdown);
     let stop = CancellationToken::new();
     let upkeep = tokio::spawn(upkeep::run(Arc::clone(&core), clock, stop.clone()));
-    ports.open(Sessions(Arc::clone(&core)), Arc::clone(&shared));
+    let door = ports.open(Sessions(Arc::clone(&core)), Arc::clone(&shared));
     tracing::info!(clients = %addresses.clients, locator = ?addresses.locator, probes = ?addresses.probes, "node started");
-    Ok(Node { addresses, core, shared, upkeep: Some(upkeep), stop })
+    Ok(Node { addresses, core, shared, door, upkeep: Some(upkeep), stop })
 }
 
 fn random(seed: Option<[u8; 32]>) -> Result<StdRng, StartError> {

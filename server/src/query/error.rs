@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 /// A place in the text of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +82,7 @@ pub enum QueryError {
         what: &'static str,
     },
     /// OQL has it, this node has not.
-    #[error("{at}: this node has no {what} in queries")]
+    #[error("{at}: the OQL of this node has no {what}")]
     Unsupported {
         /// Where it stands.
         at: Position,
@@ -154,6 +155,12 @@ pub enum QueryError {
         /// How much is allowed.
         limit: usize,
     },
+    /// The query found nothing for too long.
+    #[error("the query found nothing more within {limit:?}")]
+    TooSlow {
+        /// How long was waited.
+        limit: Duration,
+    },
     /// There is no such region.
     #[error("region not found: {0}")]
     NoRegion(Box<str>),
@@ -164,7 +171,7 @@ impl QueryError {
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         match self {
-            Self::TooLong { .. } | Self::TooLarge { .. } | Self::NoRegion(_) => None,
+            Self::TooLong { .. } | Self::TooLarge { .. } | Self::TooSlow { .. } | Self::NoRegion(_) => None,
             Self::Unexpected { at, .. }
             | Self::BadCharacter { at, .. }
             | Self::Endless { at, .. }

@@ -5,6 +5,7 @@
 
 use druse_protocol::DecodeError;
 use druse_protocol::codec::Reader;
+use druse_protocol::message::query_reply::UNDEFINED;
 use druse_protocol::value::pdx::{PdxField, PdxFieldType, PdxObject, PdxType, PdxTypes};
 use druse_protocol::value::{ClassName, DsCode, put_byte_array, put_str, take_object};
 
@@ -18,9 +19,6 @@ const FIELD: &str = "value";
 
 /// The class of JSON documents, each of which is a version of its own.
 const JSON_CLASS: &str = "__GEMFIRE_JSON";
-
-/// Geode's UNDEFINED as an object.
-pub(super) const UNDEFINED: &[u8] = &[0x01, 0x1f];
 
 /// A value somewhere, as it stands there.
 #[derive(Debug, Clone)]

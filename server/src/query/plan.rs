@@ -1,6 +1,8 @@
 //! A query that is ready to run.
 
 use super::compare::Truth;
+use druse_protocol::message::value::ValueRef;
+
 use super::compile::{Resolved, Scope};
 use super::condition::Condition;
 use super::datum::Datum;
@@ -238,18 +240,15 @@ impl ResultRow {
         self.0.is_empty()
     }
 
-    /// Appends the values, each as one serialized object, the `between` of each in front of it.
-    pub fn put(&self, out: &mut Vec<u8>, mut between: impl FnMut(&mut Vec<u8>)) {
-        for cell in &self.0 {
-            between(out);
-            cell.put(out);
-        }
+    /// The values, as they go out.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = ValueRef<'_>> {
+        self.0.iter().map(Cell::value)
     }
 
     /// The values, each as one serialized object.
     #[must_use]
     pub fn to_objects(&self) -> Vec<Vec<u8>> {
-        self.0.iter().map(Cell::to_bytes).collect()
+        self.values().map(|value| object(value)).collect()
     }
 
     /// Bytes that it holds and that are nobody else's, about.
@@ -263,18 +262,16 @@ impl ResultRow {
 }
 
 impl Cell {
-    fn put(&self, out: &mut Vec<u8>) {
+    fn value(&self) -> ValueRef<'_> {
         match self {
-            Self::Key(record) => out.extend_from_slice(record.key()),
-            Self::Value(record) => record.value().map_or(Place::Null, Place::of_value).put(out),
-            Self::Made(bytes) => out.extend_from_slice(bytes),
+            Self::Key(record) => ValueRef::Object(record.key()),
+            Self::Value(record) => match record.value() {
+                None | Some(Value::Invalid) => ValueRef::Null,
+                Some(Value::Bytes(bytes)) => ValueRef::Bytes(bytes),
+                Some(Value::Object(object)) => ValueRef::Object(object),
+            },
+            Self::Made(object) => ValueRef::Object(object),
         }
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.put(&mut out);
-        out
     }
 }
 
@@ -294,6 +291,14 @@ impl Output {
                 .iter()
                 .any(|column| column.path.root == path.root && path.steps.starts_with(&column.path.steps)),
         }
+    }
+}
+
+fn object(value: ValueRef<'_>) -> Vec<u8> {
+    match value {
+        ValueRef::Null => Place::Null.to_bytes(),
+        ValueRef::Bytes(bytes) => Place::Bytes(bytes).to_bytes(),
+        ValueRef::Object(object) => object.to_vec(),
     }
 }
 

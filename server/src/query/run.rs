@@ -12,6 +12,7 @@
 mod sorter;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use druse_protocol::value::{DsCode, equality};
 use sorter::{Held, Sorter};
@@ -45,12 +46,15 @@ pub struct QueryBounds {
     pub rows: usize,
     /// Bytes for them, about. Values that stand in the region are not counted.
     pub bytes: usize,
+    /// How long it may look for its next rows. Kept by whoever runs it: nothing here knows what time it is.
+    pub time: Duration,
 }
 
 impl Default for QueryBounds {
-    /// A million rows of a hundred bytes or so; a region that large is not sorted for an interactive client.
+    /// A million rows of some 250 bytes, and as long as any other answer may take. Java clients give up after ten seconds
+    /// unless they are told otherwise.
     fn default() -> Self {
-        Self { rows: 1_000_000, bytes: 256 << 20 }
+        Self { rows: 1_000_000, bytes: 256 << 20, time: Duration::from_secs(60) }
     }
 }
 
@@ -197,7 +201,7 @@ impl<S: Iterator<Item = Record>> Execution<S> {
     }
 
     fn take_room(&mut self, bytes: usize) -> Result<()> {
-        let QueryBounds { rows, bytes: most_bytes } = self.bounds;
+        let QueryBounds { rows, bytes: most_bytes, .. } = self.bounds;
         self.held += 1;
         self.held_bytes += bytes;
         if self.held > rows {

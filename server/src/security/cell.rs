@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
-use druse_protocol::auth::AuthError;
+use druse_protocol::auth::{AuthError, RevocationScope};
 use druse_protocol::time::Micros;
 use parking_lot::Mutex;
 
@@ -23,6 +23,8 @@ use super::deadlines::Deadlines;
 use super::subject::{Freshness, Subject};
 use crate::audit;
 use crate::metrics::Metrics;
+#[cfg(test)]
+use crate::subscription::sim::bug::{self, Bug};
 
 /// What an expired login is answered with where its manager has not said anything itself.
 const EXPIRED: &str = "the login has expired";
@@ -259,22 +261,30 @@ impl Cell {
         }
     }
 
-    /// Ends the login from outside, if it was made before `before`. Returns whether there was one.
-    pub(super) fn revoke(&self, principal: &str, before: Micros, now: Micros) -> bool {
+    /// Ends the login from outside, if it is in `scope` and was made before `before`. Returns whether there was one.
+    pub(super) fn revoke(&self, scope: &RevocationScope, before: Micros, now: Micros) -> bool {
         let mut state = self.state.lock();
-        if &*state.name != principal || state.phase == Phase::Closed {
+        let subject = self.subject.load();
+        let is_meant = match (scope, subject.as_ref()) {
+            // The name outlives the login: whoever is cut off while expired is told so.
+            (RevocationScope::Principal(name), _) => *state.name == **name,
+            (_, Some(subject)) => scope.covers(subject.principal()),
+            (_, None) => false,
+        };
+        if !is_meant || state.phase == Phase::Closed {
             return false;
         }
-        let subject = self.subject.load();
         if subject.as_ref().is_some_and(|subject| subject.made_at() >= before) {
             return false;
         }
-        let before = match state.phase {
-            Phase::Revoked(earlier) => earlier.max(before),
-            _ => before,
+        // What is cut off with a session or a client says nothing against the user's older logins elsewhere.
+        let least = if matches!(scope, RevocationScope::Principal(_)) { before } else { Micros::MIN };
+        let least = match state.phase {
+            Phase::Revoked(earlier) => earlier.max(least),
+            _ => least,
         };
         let live = state.phase == Phase::Valid;
-        self.expire(&mut state, Phase::Revoked(before), now);
+        self.expire(&mut state, Phase::Revoked(least), now);
         live
     }
 
@@ -302,6 +312,8 @@ impl Cell {
                 return Err(AuthError::Required(druse_protocol::compat::USER_NOT_FOUND.to_owned()));
             }
         };
+        #[cfg(test)]
+        let fresher = fresher || bug::is_in(Bug::LastArrivalWins);
         if !fresher {
             self.stale.fetch_add(1, Ordering::Release);
             state.tell();

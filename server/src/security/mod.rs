@@ -151,10 +151,10 @@ impl Security {
             .clients
             .all()
             .iter()
-            .map(|auths| auths.revoke(&revocation.principal, revocation.before, now))
+            .map(|auths| auths.revoke(&revocation.scope, revocation.before, now))
             .sum();
         self.metrics.revocations.add(ended as u64);
-        audit::revocation(&revocation.principal, &revocation.reason);
+        audit::revocation(&revocation.scope, &revocation.reason);
     }
 
     fn check_revoked(&self, subject: &Subject) -> Result<(), AuthError> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use druse_protocol::auth::{AuthError, Revocation};
+use druse_protocol::auth::{AuthError, Revocation, RevocationScope};
 use druse_protocol::time::Micros;
 use parking_lot::Mutex;
 
@@ -17,7 +17,7 @@ const SWEEP_ABOVE: usize = 1024;
 
 /// What was revoked lately.
 #[derive(Default)]
-pub(super) struct Revocations(Mutex<HashMap<Box<str>, Entry>>);
+pub(super) struct Revocations(Mutex<HashMap<RevocationScope, Entry>>);
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -32,20 +32,19 @@ impl Revocations {
         if entries.len() >= SWEEP_ABOVE {
             entries.retain(|_, entry| now.saturating_since(entry.heard_at) < REMEMBERED);
         }
-        let entry = entries
-            .entry(revocation.principal.as_str().into())
-            .or_insert(Entry { before: Micros::MIN, heard_at: now });
+        let entry =
+            entries.entry(revocation.scope.clone()).or_insert(Entry { before: Micros::MIN, heard_at: now });
         entry.before = entry.before.max(revocation.before);
         entry.heard_at = now;
     }
 
-    /// Refuses a login that was made before its principal was cut off.
+    /// Refuses a login that was made before its principal, session or client was cut off.
     pub(super) fn check(&self, subject: &Subject) -> Result<(), AuthError> {
-        match self.0.lock().get(subject.name()) {
-            Some(entry) if subject.made_at() < entry.before => {
-                Err(AuthError::Expired("the credential was revoked".to_owned()))
-            }
-            _ => Ok(()),
+        let entries = self.0.lock();
+        let is_cut_off = |scope| entries.get(&scope).is_some_and(|entry| subject.made_at() < entry.before);
+        if RevocationScope::of(subject.principal()).any(is_cut_off) {
+            return Err(AuthError::Expired("the credential was revoked".to_owned()));
         }
+        Ok(())
     }
 }

@@ -12,13 +12,36 @@ use druse_protocol::auth::{
 use druse_protocol::time::Micros;
 use parking_lot::Mutex;
 
-/// Somebody with a name.
+impl super::Security {
+    /// What is left of clients, and of ends of logins.
+    pub(crate) fn leftovers(&self) -> (usize, usize) {
+        (self.clients.len(), self.deadlines.len())
+    }
+}
+
+/// Somebody with a name, and perhaps a session: `ann@laptop`.
 #[derive(Debug)]
-pub(crate) struct Person(pub(crate) String);
+struct Person {
+    name: String,
+    session: Option<String>,
+}
+
+impl Person {
+    fn called(text: &str) -> Self {
+        match text.split_once('@') {
+            Some((name, session)) => Self { name: name.to_owned(), session: Some(session.to_owned()) },
+            None => Self { name: text.to_owned(), session: None },
+        }
+    }
+}
 
 impl Principal for Person {
     fn name(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    fn session(&self) -> Option<&str> {
+        self.session.as_deref()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -141,10 +164,11 @@ impl SecurityManager for TestManager {
             let Some(name) = credentials.get(USERNAME) else {
                 return Err(AuthError::Failed("who are you".to_owned()));
             };
-            *state.logins.entry(name.to_owned()).or_default() += 1;
+            let person = Person::called(name);
+            *state.logins.entry(person.name.clone()).or_default() += 1;
             let instant = |key| credentials.get(key).and_then(|text| text.parse().ok()).map(Micros);
             Ok(Login {
-                principal: Arc::new(Person(name.to_owned())),
+                principal: Arc::new(person),
                 issued_at: instant("issued-at"),
                 expires_at: instant("expires-at"),
             })

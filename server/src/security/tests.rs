@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use druse_protocol::auth::{AuthError, DecisionScope, Operation, Peer, Revocation};
+use druse_protocol::auth::{AuthError, DecisionScope, Operation, Peer, Revocation, RevocationScope};
 use druse_protocol::time::{ManualClock, Micros};
 
 use super::testing::{TestManager, credentials};
@@ -264,7 +264,8 @@ async fn a_revoked_login_comes_back_only_by_a_newer_credential() {
     let other = world.login(&client, "bob", None, None, START).await.expect("login").unique_id;
     let under_way = world.begin(&client, "ann", Some(id), None, START).await.expect("asked before");
     let before = START + SECOND;
-    let revocation = Revocation { principal: "ann".into(), before, reason: "left".into() };
+    let revocation =
+        Revocation { scope: RevocationScope::Principal("ann".into()), before, reason: "left".into() };
     world.security.revoke(&revocation, before);
     assert!(world.read(&client, id, before).expect_err("cut").is_expired());
     assert_eq!(world.read(&client, other, before), Ok(()), "bob is not concerned");
@@ -272,6 +273,26 @@ async fn a_revoked_login_comes_back_only_by_a_newer_credential() {
     assert!(late.expect_err("made before").is_expired());
     world.login(&client, "ann", Some(id), None, before).await.expect("made at that instant");
     assert_eq!(world.read(&client, id, before), Ok(()));
+    assert_eq!(world.metrics.revocations.get(), 1);
+}
+
+#[tokio::test]
+async fn a_revoked_session_takes_neither_the_user_nor_other_sessions_with_it() {
+    let world = World::new(SecurityPolicies::default());
+    let client = world.security.connect(b"client");
+    let login = |name| world.login(&client, name, None, None, START);
+    let laptop = login("ann@laptop").await.expect("login").unique_id;
+    let phone = login("ann@phone").await.expect("login").unique_id;
+    let late = world.begin(&client, "ann@laptop", Some(phone), None, START).await.expect("asked before");
+    let elsewhere = world.begin(&client, "ann@desk", Some(laptop), None, START).await.expect("asked before");
+    let before = START + SECOND;
+    let scope = RevocationScope::Session("laptop".into());
+    world.security.revoke(&Revocation { scope, before, reason: "signed out".into() }, before);
+    assert!(world.read(&client, laptop, before).expect_err("cut").is_expired());
+    assert_eq!(world.read(&client, phone, before), Ok(()), "another session of hers");
+    assert!(client.admit(&world.security, &late, before).expect_err("of that session").is_expired());
+    client.admit(&world.security, &elsewhere, before).expect("of another, although it is older");
+    assert_eq!(world.read(&client, laptop, before), Ok(()));
     assert_eq!(world.metrics.revocations.get(), 1);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use druse_protocol::auth::AuthError;
+use druse_protocol::auth::{AuthError, RevocationScope};
 use druse_protocol::compat::USER_NOT_FOUND;
 use druse_protocol::time::Micros;
 use hashbrown::HashMap;
@@ -203,11 +203,11 @@ impl ClientUserAuths {
         self.state.write().users = Users::Several;
     }
 
-    /// Ends the logins of `principal` that were made before `before`; returns how many there were.
-    pub(super) fn revoke(&self, principal: &str, before: Micros, now: Micros) -> usize {
+    /// Ends the logins in `scope` that were made before `before`; returns how many there were.
+    pub(super) fn revoke(&self, scope: &RevocationScope, before: Micros, now: Micros) -> usize {
         let state = self.state.read();
         // A login that has several ids is found once for each, but ends once.
-        state.cells().filter(|cell| cell.revoke(principal, before, now)).count()
+        state.cells().filter(|cell| cell.revoke(scope, before, now)).count()
     }
 
     pub(super) fn connected(&self) {

@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     Region(RegionError),
     /// The registry of PDX types could not do it.
     Pdx(PdxError),
+    /// The query could not be understood, or not be carried out.
+    Query(QueryError),
     /// This node does not do such things.
     Unsupported(&'static str),
     /// It belongs to a transaction, which this node does not have.
@@ -105,6 +107,7 @@ impl Failure {
             Self::Feed(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Region(error) => (ThrowableClass::IllegalState, error.to_string().into()),
             Self::Pdx(error) => (ThrowableClass::IllegalState, error.to_string().into()),
+            Self::Query(error) => (class_of(error), error.to_string().into()),
             Self::Unsupported(what) => {
                 (ThrowableClass::UnsupportedOperation, format!("this node has no {what}").into())
             }
@@ -113,6 +116,19 @@ impl Failure {
             Self::NotFound(text) => (ThrowableClass::IllegalArgument, text.into()),
         };
         Exception::new(class, text)
+    }
+}
+
+/// As what Geode throws it.
+const fn class_of(error: &QueryError) -> ThrowableClass {
+    match error {
+        QueryError::NoRegion(_) => ThrowableClass::RegionNotFound,
+        QueryError::NoOrder { .. } | QueryError::NoTruth { .. } | QueryError::WrongValue { .. } => {
+            ThrowableClass::TypeMismatch
+        }
+        QueryError::TooLarge { .. } => ThrowableClass::Query,
+        QueryError::TooSlow { .. } => ThrowableClass::QueryExecutionTimeout,
+        _ => ThrowableClass::QueryInvalid,
     }
 }
 

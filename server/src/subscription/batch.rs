@@ -104,6 +104,13 @@ impl Feed {
         if is_left { Wish::Write } else { Wish::WriteLast }
     }
 
+    /// Does what is due although nothing can be sent. Returns whether the socket stays.
+    pub(super) fn attend(&mut self, turn: &mut Turn<'_>) -> bool {
+        self.keep_time(turn);
+        let is_late = matches!(self.state, State::Draining { until } if turn.now >= until);
+        !self.cut && !is_late
+    }
+
     /// What is due because time has passed.
     fn keep_time(&mut self, turn: &mut Turn<'_>) {
         if !self.look_at_logins(turn) {

@@ -144,7 +144,7 @@ impl ShardTask {
     }
 
     /// Does what can be done now. Returns whether there is more.
-    fn turn(&mut self, jobs: &mut mpsc::Receiver<Job>) -> bool {
+    pub(super) fn turn(&mut self, jobs: &mut mpsc::Receiver<Job>) -> bool {
         let now = self.clock.now();
         for _ in 0..JOBS {
             let Ok(job) = jobs.try_recv() else { break };

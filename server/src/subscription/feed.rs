@@ -27,6 +27,7 @@ use super::shard::ShardContext;
 use super::shared::SharedChange;
 use super::snapshot::Snapshot;
 use super::stamp::Stamp;
+use super::told::Told;
 use super::unacknowledged::Unacknowledged;
 use super::{FeedId, frames};
 use crate::engine::{ClientIdentity, RegionId};
@@ -126,6 +127,8 @@ pub(crate) struct Feed {
     pub(super) cqs: Vec<Cq>,
     /// Queries that a resynchronisation took, until their listeners have been told.
     pub(super) lost_queries: HashSet<Arc<[u8]>>,
+    /// Losses that were told and perhaps not heard.
+    pub(super) told: Told,
     pub(super) snapshots: Vec<Weak<Snapshot>>,
     pub(super) resume: Option<Resume>,
     pub(super) renewal: Renewal,
@@ -186,6 +189,7 @@ impl Feed {
             interest: Vec::new(),
             cqs: Vec::new(),
             lost_queries: HashSet::new(),
+            told: Told::default(),
             snapshots: Vec::new(),
             resume: None,
             renewal: Renewal::default(),
@@ -284,16 +288,24 @@ impl Feed {
             // The primary delivers these: the oldest are the first that it has delivered.
             lane.pop();
         } else if is_over {
-            self.overflow(number, turn);
+            self.overflow(self.heaviest(), turn);
         }
+    }
+
+    /// The lane that keeps most alive: whoever waits for long must not cost the others their events.
+    fn heaviest(&self) -> u32 {
+        let weight = |lane: &&Lane| {
+            let (events, bytes) = self.unacknowledged.size_of(lane.number);
+            (lane.bytes + bytes, lane.events + events)
+        };
+        self.lanes.iter().max_by_key(weight).map_or(0, |lane| lane.number)
     }
 
     /// Changes were dropped that nobody has looked at.
     pub(super) fn miss(&mut self, first: u64, last: u64, turn: &Turn<'_>) {
         for number in self.lanes.iter().map(|lane| lane.number).collect::<Vec<_>>() {
             if let Some(lane) = self.lane(number) {
-                lane.lost =
-                    lane.lost.map_or(Some((first, last)), |(from, to)| Some((from.min(first), to.max(last))));
+                lane.lost = merged(lane.lost, Some((first, last)));
                 self.overflow(number, turn);
             }
         }
@@ -302,14 +314,15 @@ impl Feed {
     /// More waits than may: what waits is dropped, and the client is made to fetch the present state.
     fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
         let single = !self.client.has_several_users;
+        let sent = self.unacknowledged.drop_lane(number);
         let Some(lane) = self.lane(number) else { return };
+        lane.lost = merged(lane.lost, sent);
         lane.lose();
         let (first, last) = lane.lost.unwrap_or_default();
         turn.metrics.feeds.resynchronised.inc();
         turn.metrics.feeds.events_lost.add(last.saturating_sub(first) + 1);
-        tracing::warn!(client = %self.client.name, lane = number, first, last, "a queue was full: resynchronising");
+        tracing::warn!(client = %self.client.name, lane = number, first, last, "events were dropped: the client is resynchronised");
         if single {
-            self.unacknowledged.take();
             self.drain(turn.now);
         }
     }
@@ -347,6 +360,7 @@ impl Feed {
         self.last_write = turn.now;
         if was {
             self.take_back();
+            self.tell_again();
         }
         let after = match (primary, self.is_durable()) {
             (false, _) => State::Secondary,
@@ -408,13 +422,19 @@ impl Feed {
         self.owed.clear();
         self.resume = None;
         self.take_back();
+        self.tell_again();
+        let trimmed = self.unacknowledged.take_trimmed();
+        // A socket that was closed in peace has brought everything that was written to it.
+        if let Some((first, last)) = trimmed.filter(|_| !matches!(self.state, State::Draining { .. })) {
+            self.miss(first, last, turn);
+        }
         let revoked = std::mem::take(&mut self.cut);
         match self.client.durable {
             Some(timeout) if !self.leaves => {
                 self.state = State::Paused { until: turn.now + timeout };
                 false
             }
-            None if !self.leaves && !revoked && !self.unacknowledged.is_incomplete() => {
+            None if !self.leaves && !revoked => {
                 self.state = State::Parked { until: turn.now + turn.policies.grace };
                 false
             }
@@ -448,20 +468,38 @@ impl Feed {
         let ping = self.connected.then(|| self.last_write + policies.ping_interval);
         let resume = self.resume.as_ref().map(|resume| resume.until);
         let renewal = self.renewal.at.filter(|_| self.is_running());
-        [state, ping, resume, renewal, self.wait_deadline(policies)].into_iter().flatten().min()
+        let end = self.connected.then(|| self.next_end()).flatten();
+        [state, ping, resume, renewal, end, self.wait_deadline(policies)].into_iter().flatten().min()
+    }
+
+    /// When the next login ends that has not.
+    fn next_end(&self) -> Option<Micros> {
+        let live = self.lanes.iter().filter(|lane| lane.wait.since.is_none());
+        let ends = live.filter_map(|lane| Some(lane.cell.as_ref()?.deadline()));
+        ends.filter(|end| !matches!(*end, Micros::MIN | Micros::MAX)).min()
     }
 
     /// A sign of life, if nothing else has gone out for long.
     pub(super) fn ping_if_silent(&mut self, turn: &Turn<'_>) {
         if self.connected && turn.now >= self.last_write + turn.policies.ping_interval {
             self.last_write = turn.now;
-            self.owed.push_back(frames::ping());
+            if self.owed.is_empty() {
+                self.owed.push_back(frames::ping());
+            }
         }
     }
 
     /// Where the registration or query stands: changes up to here are in its snapshot.
     pub(super) fn line(&self, lane: u32) -> u64 {
         self.lanes.iter().find(|it| it.number == lane).map_or(0, |lane| lane.line)
+    }
+}
+
+/// Both ranges, and what lies between them.
+pub(super) fn merged(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match (one, other) {
+        (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
+        _ => one.or(other),
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) enum Item {
     Event(Pending),
     /// The place from which on a durable client lets events touch its regions.
     Marker,
-    /// A newer update of the same key stands further back.
+    /// Something stood here that is not to go out: most often a newer update of the same key stands further back.
     Conflated,
 }
 
@@ -66,6 +66,8 @@ pub(crate) struct Lane {
     pub(super) line: u64,
     /// The changes that were dropped at a bound, until the client has been told.
     pub(super) lost: Option<(u64, u64)>,
+    /// Changes of which the client was told that they are lost, over a connection that then broke.
+    pub(super) untold: Option<(u64, u64)>,
     /// What the lane has been through since its login ended.
     pub(super) wait: Wait,
     /// The generation of whose end the client's queries have been told.
@@ -100,6 +102,7 @@ impl Lane {
             events: 0,
             line: 0,
             lost: None,
+            untold: None,
             wait: Wait::default(),
             told: None,
         }
@@ -160,8 +163,12 @@ impl Lane {
         }
     }
 
-    /// Puts the marker behind what waits.
+    /// Puts the marker behind what waits. One that was put there for an earlier connection counts no more: between the two
+    /// a client would compare what waits with the snapshots that it takes now.
     pub(super) fn push_marker(&mut self) {
+        for item in self.items.iter_mut().filter(|item| matches!(item, Item::Marker)) {
+            *item = Item::Conflated;
+        }
         self.items.push_back(Item::Marker);
     }
 

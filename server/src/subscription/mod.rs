@@ -16,6 +16,7 @@
 //! | [`shard`], [`open`], [`requests`] | a share of the feeds, without IO |
 //! | [`feed`], [`reauthentication`], [`batch`] | one client's feed: where it stands, its logins, what goes out next |
 //! | [`lane`], [`unacknowledged`], [`shared`] | what waits, what went out, a change that many wait for |
+//! | [`told`] | what a client was told to be lost |
 //! | [`interest`], [`cq`], [`snapshot`] | whom a change concerns; what a registration is answered with |
 //! | [`stamp`], [`frames`] | event ids and bytes |
 
@@ -34,8 +35,11 @@ mod reauthentication;
 pub(crate) mod requests;
 mod shard;
 mod shared;
+#[cfg(test)]
+pub(crate) mod sim;
 pub(crate) mod snapshot;
 mod stamp;
+mod told;
 mod unacknowledged;
 
 pub(crate) use feed::FeedClient;

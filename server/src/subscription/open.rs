@@ -169,6 +169,8 @@ impl Shard {
         }
         if let Some(feed) = self.feed_mut(id) {
             feed.lost_queries.extend(queries);
+            // What comes from here on is not lost any more.
+            feed.lanes.iter_mut().for_each(|lane| lane.lost = None);
         }
     }
 }

@@ -14,8 +14,11 @@ use std::time::Duration;
 use druse_protocol::message::feed::LaneNews;
 use druse_protocol::time::Micros;
 
-use super::feed::{Feed, Turn};
+use super::feed::{Feed, Turn, merged};
 use super::policies::FeedPolicies;
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
+use super::told::Loss;
 use super::{cq, frames};
 use crate::metrics::FeedMetrics;
 use crate::security::Standing;
@@ -29,7 +32,10 @@ impl Feed {
         let mut at = 0;
         while let Some(lane) = self.lanes.get(at) {
             at += 1;
-            let Some(cell) = &lane.cell else { continue };
+            let Some(cell) = &lane.cell else {
+                self.tell_loss(at - 1, turn);
+                continue;
+            };
             match cell.standing(turn.now) {
                 Standing::Live => self.release(at - 1, turn),
                 Standing::Expired => self.hold(at - 1, turn),
@@ -51,6 +57,10 @@ impl Feed {
     fn release(&mut self, at: usize, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map_or(0, |cell| cell.generation());
+        #[cfg(test)]
+        if bug::is_in(Bug::KeptWait) && lane.wait.since.is_some() {
+            return;
+        }
         if lane.wait.since.take().is_some() {
             lane.wait.next_ask = None;
             turn.metrics.feeds.lanes_held.dec();
@@ -76,6 +86,9 @@ impl Feed {
         }
         lane.wait.since = Some(turn.now);
         turn.metrics.feeds.lanes_held.inc();
+        if at == 0 {
+            self.renewal.at = None;
+        }
         self.tell(at, LaneNews::Held);
         if self.client.has_several_users && !self.client.takes_notices {
             self.tell_queries_of_end(at, turn);
@@ -94,6 +107,9 @@ impl Feed {
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
         lane.wait.next_ask = None;
+        if at == 0 {
+            self.renewal.at = None;
+        }
         if !self.client.has_several_users {
             self.cut = true;
         }
@@ -115,10 +131,14 @@ impl Feed {
     /// Shortly before the end: a client that renews now never meets it.
     pub(super) fn renew_if_due(&mut self, turn: &mut Turn<'_>) {
         let is_due = self.renewal.at.is_some_and(|at| turn.now >= at) && self.is_running() && self.connected;
-        if !is_due || !self.lanes.first().is_some_and(|lane| lane.is_live(turn.now)) {
+        if !is_due {
             return;
         }
         self.renewal.at = None;
+        // Once the end has come the client is asked for another reason.
+        if !self.lanes.first().is_some_and(|lane| lane.is_live(turn.now)) {
+            return;
+        }
         let Some(lane) = self.lanes.first_mut() else { return };
         let Some(cell) = lane.cell.clone() else { return };
         if self.client.version.knows_expiry() {
@@ -265,11 +285,12 @@ impl Feed {
             return;
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        let Some((from, to)) = lane.lost.take() else { return };
+        let Some((from, to)) = merged(lane.lost.take(), lane.untold.take()) else { return };
         let number = lane.number;
         let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.tell(at, LaneNews::Lost { from: place(from), to: place(to) });
         self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
+        self.told.add(Loss::Events { lane: number, from, to }, turn.stamp.last_message());
     }
 
     fn tell_queries(&mut self, lane: u32, what: &str, turn: &mut Turn<'_>) {

@@ -12,6 +12,7 @@ use super::interest::{Interest, Matcher, Subscriber};
 use super::lane::Pending;
 use super::shard::Shard;
 use super::snapshot::Snapshot;
+use super::told::Loss;
 use crate::engine::{Record, RegionId};
 use crate::query::CqPredicate;
 use crate::region::Region;
@@ -219,8 +220,14 @@ impl Shard {
     pub(crate) fn acknowledge(&mut self, key: &[u8], numbers: &[(i64, i64)]) {
         let places: Vec<_> =
             numbers.iter().filter_map(|&(thread, seq)| self.stamp.place(thread, seq)).collect();
+        let messages =
+            numbers.iter().filter_map(|&(thread, seq)| self.stamp.message_number(thread, seq)).max();
         let Some(feed) = self.find(key).and_then(|id| self.feed_mut(id)) else { return };
+        if let Some(message) = messages {
+            feed.told.heard(message);
+        }
         for (lane, seq) in places {
+            feed.told.heard_behind(lane, seq);
             feed.unacknowledged.acknowledge(lane, seq);
         }
     }
@@ -302,6 +309,7 @@ impl super::feed::Feed {
         if self.lost_queries.remove(name) {
             let what = "events were lost: the queue was full";
             self.owed.push_back(frames::query_error(turn.stamp, region, std::slice::from_ref(name), what));
+            self.told.add(Loss::Query(Arc::clone(name)), turn.stamp.last_message());
         }
     }
 

@@ -270,9 +270,9 @@ impl Shard {
         self.quietly(id, now, |feed, turn| feed.written(batch, taken, turn));
     }
 
-    /// Looks at the logins of a feed that cannot send at present. Returns whether its socket is to be closed.
+    /// Does what is due on a feed that cannot send at present. Returns whether its socket is to be closed.
     pub(crate) fn attend(&mut self, id: FeedId, now: Micros) -> bool {
-        let goes_on = self.quietly(id, now, |feed, turn| feed.look_at_logins(turn)).unwrap_or(false);
+        let goes_on = self.quietly(id, now, |feed, turn| feed.attend(turn)).unwrap_or(false);
         if !goes_on
             && self.feed(id).is_some_and(|feed| !feed.connected && (feed.leaves || !feed.is_durable()))
         {
@@ -317,6 +317,8 @@ impl Shard {
         let Some(mut feed) = self.feeds.remove(&id) else { return };
         self.by_key.remove(&feed.key);
         self.arm(id, None);
+        let registrations = i64::try_from(feed.interest.len() + feed.cqs.len()).unwrap_or_default();
+        self.context.metrics.feeds.registrations.add(-registrations);
         for registration in std::mem::take(&mut feed.interest) {
             if let Some(entry) = self.regions.get_mut(&registration.region) {
                 entry.interest.remove(&registration.interest, id);

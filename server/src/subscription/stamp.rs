@@ -11,6 +11,9 @@
 use druse_protocol::message::feed::FeedEventId;
 use druse_protocol::time::Micros;
 
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
+
 /// Java clients take the low half of a thread apart from here on (`ThreadIdentifier.java`).
 const MESSAGES: u32 = 999_999;
 
@@ -27,11 +30,15 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// Ids of a log and a node. `start` is later than at any earlier start.
     pub(crate) fn new(epoch: u32, member: Vec<u8>, start: Micros) -> Self {
+        #[cfg(test)]
+        let epoch = if bug::is_in(Bug::NoEpoch) { 1 } else { epoch };
         Self { epoch, member, next_message: start.0 }
     }
 
     /// The id of a change on a lane; the node's member stands in for an origin that is the node itself.
     pub(super) fn event<'a>(&'a self, origin: Option<&'a [u8]>, lane: u32, seq: u64) -> FeedEventId<'a> {
+        #[cfg(test)]
+        let lane = if bug::is_in(Bug::OriginalIds) { 0 } else { lane };
         FeedEventId {
             member: origin.unwrap_or(&self.member),
             thread: self.thread(lane),
@@ -43,6 +50,16 @@ impl Stamp {
     pub(super) fn message(&mut self) -> FeedEventId<'_> {
         self.next_message += 1;
         FeedEventId { member: &self.member, thread: self.thread(MESSAGES), sequence: self.next_message }
+    }
+
+    /// The number of the last message that is no change.
+    pub(super) const fn last_message(&self) -> i64 {
+        self.next_message
+    }
+
+    /// The number of a message that is no change, from its event id.
+    pub(super) fn message_number(&self, thread: i64, sequence: i64) -> Option<i64> {
+        (thread == self.thread(MESSAGES)).then_some(sequence)
     }
 
     /// Lane and place that the numbers of an event id mean; `None` for messages and for ids of another log.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use druse_protocol::time::Micros;
 
+use super::feed::merged;
 use super::lane::Pending;
 
 /// A change that went out.
@@ -24,8 +25,8 @@ pub(super) struct Unacknowledged {
     bytes: usize,
     /// Whether the client has ever acknowledged anything.
     acknowledges: bool,
-    /// The last place that was forgotten although nobody had acknowledged it.
-    trimmed: Option<u64>,
+    /// The places that were forgotten although nobody had acknowledged them: from the first to the last.
+    trimmed: Option<(u64, u64)>,
 }
 
 impl Unacknowledged {
@@ -61,7 +62,8 @@ impl Unacknowledged {
                 break;
             }
             self.bytes -= first.pending.bytes();
-            self.trimmed = Some(first.pending.seq());
+            let seq = first.pending.seq();
+            self.trimmed = Some(self.trimmed.map_or((seq, seq), |(from, to)| (from.min(seq), to.max(seq))));
             self.sent.pop_front();
         }
     }
@@ -72,9 +74,31 @@ impl Unacknowledged {
         std::mem::take(&mut self.sent)
     }
 
-    /// Whether something may be missing that the client has perhaps not received.
-    pub(super) fn is_incomplete(&self) -> bool {
-        self.trimmed.is_some()
+    /// Takes the places of what the client has perhaps not received and cannot be sent again.
+    pub(super) fn take_trimmed(&mut self) -> Option<(u64, u64)> {
+        self.trimmed.take()
+    }
+
+    /// Drops everything of a lane; returns its places, from the first to the last.
+    pub(super) fn drop_lane(&mut self, lane: u32) -> Option<(u64, u64)> {
+        let mut range = None;
+        let bytes = &mut self.bytes;
+        self.sent.retain(|sent| {
+            let stays = sent.lane != lane;
+            if !stays {
+                let seq = sent.pending.seq();
+                *bytes -= sent.pending.bytes();
+                range = merged(range, Some((seq, seq)));
+            }
+            stays
+        });
+        range
+    }
+
+    /// Changes of a lane, and the bytes that they keep alive.
+    pub(super) fn size_of(&self, lane: u32) -> (usize, usize) {
+        let sent = self.sent.iter().filter(|sent| sent.lane == lane);
+        sent.fold((0, 0), |(events, bytes), sent| (events + 1, bytes + sent.pending.bytes()))
     }
 
     /// Changes and the bytes that they keep alive.

@@ -195,3 +195,22 @@ fn files_that_cannot_be_used_are_named() {
     let mixed = TlsConfig::new(&good.certificate, &other.key);
     assert!(matches!(Tls::load(&mixed).err(), Some(TlsError::Identity(_))));
 }
+
+/// A P-256 key as some tools write it: the number alone, without the point. It guards nothing.
+const HALF_A_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MEECAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcEJzAlAgEBBCDPShuPR6RTrhPG2q45\n\
+    h+9rtZJjvf+CPcYkDi76nJMHxA==\n\
+    -----END PRIVATE KEY-----\n";
+
+#[test]
+fn a_key_without_its_public_half_is_told_from_a_wrong_one() {
+    let authority = Authority::new();
+    let good = authority.issue("grid.test");
+    let key = PrivateKeyDer::from_pem_file(&good.key).expect("key");
+    let half = TlsConfig::new(&good.certificate, authority.path("half.key"));
+    std::fs::write(&half.key, HALF_A_KEY).expect("write");
+    let half_key = PrivateKeyDer::from_pem_file(&half.key).expect("PEM");
+    assert!(has_both_halves(&key) && !has_both_halves(&half_key));
+    let error = Tls::load(&half).err().expect("half a key");
+    assert!(matches!(&error, TlsError::NoPublicHalf { path, .. } if path.ends_with("half.key")), "{error}");
+}

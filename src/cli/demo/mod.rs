@@ -2,7 +2,10 @@
 //!
 //! Half of the users' providers say how long a token lives, so that the client renews before anybody notices; the other
 //! half keep it to themselves, so that operations meet the expiry and renew because of it. Nothing may fail either way.
+//! Each user follows what the next one writes: not an event may be missing or come twice, however often the login behind
+//! the feed runs out.
 
+mod follower;
 mod summary;
 mod view;
 mod workload;
@@ -37,7 +40,8 @@ pub(crate) enum RunTime {
 #[command(
     after_help = "Each of the users has a client with several connections and tasks. The summary shows for every \
     user how many tokens the provider was asked for and how many were really needed: the two must be equal.\n\
-    Exit status 1 if any operation failed."
+    Each user also follows, through a feed, what the next one writes; not an event may be missing or come twice.\n\
+    Exit status 1 if any operation failed or an event was missing or wrong."
 )]
 pub(crate) struct DemoArgs {
     /// How long to run: 30s, 2m, 1h, or `ever` until interrupted
@@ -83,15 +87,20 @@ async fn demonstrate(args: &DemoArgs) -> Result<(), Failure> {
         .start()
         .await
         .map_err(|error| Failure::unreachable("the node cannot be started").because(&error))?;
-    let workload = Workload::start(args, Arc::new(mint), node.port())?;
+    let workload = Workload::start(args, Arc::new(mint), node.port()).await?;
     let stopped = view::watch(&workload, node.metrics(), args.run_time).await;
     let outcome = workload.stop().await;
     summary::print(&outcome, node.metrics(), stopped);
     node.shutdown().await;
-    match outcome.failed() {
+    if outcome.failed() > 0 {
+        let (failed, first) = (outcome.failed(), outcome.first_failure());
+        return Err(Failure::work(format!("{failed} operations failed; the first: {first}")));
+    }
+    match outcome.wrong_events() {
         0 => Ok(()),
-        failed => {
-            Err(Failure::work(format!("{failed} operations failed; the first: {}", outcome.first_failure())))
+        wrong => {
+            let first = outcome.first_wrong_event();
+            Err(Failure::work(format!("{wrong} events were missing or wrong; the first: {first}")))
         }
     }
 }

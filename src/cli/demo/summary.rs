@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use druse_server::metrics::Metrics;
 
+use super::follower::FeedTally;
 use super::view::{Stopped, micros};
 use super::workload::{Outcome, UserOutcome};
 
@@ -17,6 +18,20 @@ impl Outcome {
     pub(super) fn first_failure(&self) -> String {
         let failures = self.users.iter().filter_map(|user| user.state.first_failure.lock().clone());
         failures.into_iter().next().unwrap_or_default()
+    }
+
+    /// Events that were missing, came twice or in the wrong order.
+    pub(super) fn wrong_events(&self) -> u64 {
+        self.unseen + self.feeds(|feed| &feed.wrong)
+    }
+
+    pub(super) fn first_wrong_event(&self) -> String {
+        let wrong = self.users.iter().find_map(|user| user.state.feed.first_wrong.lock().clone());
+        wrong.unwrap_or_else(|| "a write that was acknowledged was not seen".to_owned())
+    }
+
+    fn feeds(&self, count: impl Fn(&FeedTally) -> &AtomicU64) -> u64 {
+        self.users.iter().map(|user| count(&user.state.feed).load(Ordering::Relaxed)).sum()
     }
 
     fn operations(&self) -> u64 {
@@ -61,6 +76,14 @@ pub(super) fn print(outcome: &Outcome, metrics: &Metrics, stopped: Stopped) {
         micros(outcome.latencies.quantile(0.5)),
         micros(outcome.latencies.quantile(0.99)),
         micros(outcome.latencies.quantile(0.999)),
+    );
+    let _ = writeln!(
+        text,
+        "  events            {} ({:.0}/s), {} missing or wrong, feeds held for a login {} times",
+        outcome.feeds(|feed| &feed.events),
+        outcome.feeds(|feed| &feed.events) as f64 / seconds,
+        outcome.wrong_events(),
+        outcome.feeds(|feed| &feed.held),
     );
     let _ = writeln!(
         text,

@@ -1,13 +1,14 @@
 //! The live view: a table that is drawn over itself on a terminal, a line now and then elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use druse_client::{Clock, SystemClock};
 use druse_server::metrics::Metrics;
 
 use super::RunTime;
+use super::follower::FeedTally;
 use super::workload::Workload;
 
 const REDRAW: Duration = Duration::from_millis(250);
@@ -62,9 +63,11 @@ impl Screen {
             self.table(workload, metrics, total, failed, rate)
         } else {
             format!(
-                "{:>5.0} s  operations {total} ({rate:.0}/s)  failed {failed}  logins {}  expiries {}  \
-                 re-authentications {}  provider calls {}  p50 {}  p99 {}\n",
+                "{:>5.0} s  operations {total} ({rate:.0}/s)  failed {failed}  events {} (wrong {})  logins {}  \
+                 expiries {}  re-authentications {}  provider calls {}  p50 {}  p99 {}\n",
                 workload.started.elapsed().as_secs_f64(),
+                sum(workload, |feed| &feed.events),
+                sum(workload, |feed| &feed.wrong),
                 metrics.logins.total(),
                 metrics.expiries.get(),
                 metrics.reauthentications.get(),
@@ -91,6 +94,12 @@ impl Screen {
             format!("druse demo   {:.0} s", workload.started.elapsed().as_secs_f64()),
             String::new(),
             format!("  {total:>9} operations  {rate:>7.0}/s   {failed} failed"),
+            format!(
+                "  {:>9} events      {} missing or wrong, feeds held for a login {} times",
+                sum(workload, |feed| &feed.events),
+                sum(workload, |feed| &feed.wrong),
+                sum(workload, |feed| &feed.held),
+            ),
             format!(
                 "  latency p50 < {}  p99 < {}  p99.9 < {}",
                 micros(workload.latencies.quantile(0.5)),
@@ -134,6 +143,11 @@ impl Screen {
         self.lines = rows.len();
         text
     }
+}
+
+/// What all users have seen on their feeds.
+fn sum(workload: &Workload, count: impl Fn(&FeedTally) -> &AtomicU64) -> u64 {
+    workload.users.iter().map(|user| count(&user.feed).load(Ordering::Relaxed)).sum()
 }
 
 /// A latency in the unit that suits it.

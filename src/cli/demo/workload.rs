@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::follower::{FeedTally, Follower};
 use super::{DemoArgs, Failure, REGION};
 
 const NAMES: [&str; 12] =
@@ -20,6 +21,12 @@ const NAMES: [&str; 12] =
 
 /// How long the provider takes to answer, as an identity provider across a network would.
 const PROVIDER_DELAY: Duration = Duration::from_millis(40);
+
+/// How many keys each task goes over.
+pub(super) const KEYS: i64 = 10;
+
+/// How long followers may take to catch up when the writers have stopped.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// Upper bounds of the latency buckets in microseconds, doubling.
 const BUCKETS: usize = 24;
@@ -65,6 +72,10 @@ pub(super) struct UserState {
     /// Every token handed out.
     pub(super) tokens: Mutex<Vec<Token>>,
     pub(super) first_failure: Mutex<Option<String>>,
+    /// Changes of entries that have been acknowledged.
+    pub(super) writes: AtomicU64,
+    /// What it has seen of the user that it follows.
+    pub(super) feed: FeedTally,
     pub(super) latencies: Arc<Latencies>,
 }
 
@@ -119,6 +130,8 @@ pub(super) struct Workload {
     clients: Vec<Client>,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    following: CancellationToken,
+    followers: TaskTracker,
 }
 
 /// What it came to.
@@ -126,6 +139,8 @@ pub(super) struct Outcome {
     pub(super) users: Vec<UserOutcome>,
     pub(super) latencies: Arc<Latencies>,
     pub(super) elapsed: Duration,
+    /// Acknowledged writes that the follower has not seen.
+    pub(super) unseen: u64,
 }
 
 /// What it came to for one user.
@@ -136,7 +151,7 @@ pub(super) struct UserOutcome {
 }
 
 impl Workload {
-    pub(super) fn start(args: &DemoArgs, mint: Arc<Mint>, port: u16) -> Result<Self, Failure> {
+    pub(super) async fn start(args: &DemoArgs, mint: Arc<Mint>, port: u16) -> Result<Self, Failure> {
         let mut workload = Self {
             users: Vec::new(),
             latencies: Arc::default(),
@@ -144,6 +159,8 @@ impl Workload {
             clients: Vec::new(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            following: CancellationToken::new(),
+            followers: TaskTracker::new(),
         };
         for index in 0..args.users {
             let user = Arc::new(UserState::new(index, args, Arc::clone(&workload.latencies)));
@@ -153,19 +170,60 @@ impl Workload {
                 .auth_initialize(provider)
                 .build()
                 .map_err(|error| Failure::work("a client cannot be set up").because(&error))?;
-            for task in 0..args.tasks {
-                let worker = Worker {
-                    region: client.region(REGION),
-                    user: Arc::clone(&user),
-                    prefix: format!("{}/{task}", user.name),
-                    pause: Duration::from_secs(1) / args.rate,
-                };
-                workload.tasks.spawn(worker.run(workload.stopping.clone()));
-            }
             workload.users.push(user);
             workload.clients.push(client);
         }
+        workload.follow().await?;
+        workload.work(args);
         Ok(workload)
+    }
+
+    /// Has each user follow the next one. A user who is alone follows nobody: a client is not told of its own changes.
+    async fn follow(&self) -> Result<(), Failure> {
+        let next = self.users.iter().cycle().skip(1);
+        for ((user, client), followed) in self.users.iter().zip(&self.clients).zip(next) {
+            if followed.name == user.name {
+                continue;
+            }
+            let region = client.region(REGION);
+            let follower = Follower::start(&region, Arc::clone(user), &followed.name)
+                .await
+                .map_err(|error| Failure::work("a feed cannot be set up").because(&error))?;
+            self.followers.spawn(follower.run(self.following.clone()));
+        }
+        Ok(())
+    }
+
+    fn work(&self, args: &DemoArgs) {
+        for (user, client) in self.users.iter().zip(&self.clients) {
+            for task in 0..args.tasks {
+                let worker = Worker {
+                    region: client.region(REGION),
+                    user: Arc::clone(user),
+                    prefix: format!("{}/{task}", user.name),
+                    pause: Duration::from_secs(1) / args.rate,
+                };
+                self.tasks.spawn(worker.run(self.stopping.clone()));
+            }
+        }
+    }
+
+    /// Each user with the one that it follows.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&UserState, &UserState)> {
+        let next = self.users.iter().cycle().skip(1);
+        let pairs = self.users.iter().zip(next).map(|(user, followed)| (&**user, &**followed));
+        pairs.filter(|(user, followed)| user.name != followed.name)
+    }
+
+    /// Waits until every write that was acknowledged has been seen.
+    async fn catch_up(&self) {
+        let is_behind = |(user, followed): (&UserState, &UserState)| {
+            user.feed.events.load(Ordering::Relaxed) < followed.writes.load(Ordering::Relaxed)
+        };
+        let deadline = Instant::now() + LAST_EVENTS;
+        while self.pairs().any(is_behind) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Lets every task finish what it has begun.
@@ -174,13 +232,27 @@ impl Workload {
         self.tasks.close();
         self.tasks.wait().await;
         let elapsed = self.started.elapsed();
+        self.catch_up().await;
+        self.following.cancel();
+        self.followers.close();
+        self.followers.wait().await;
+        let unseen = self.unseen();
         let mut users = Vec::new();
         for (state, client) in self.users.into_iter().zip(&self.clients) {
             let held = client.gate().and_then(|gate| gate.held());
             users.push(UserOutcome { state, generations: held.map_or(0, |issued| issued.generation.0) });
             client.close().await;
         }
-        Outcome { users, latencies: self.latencies, elapsed }
+        Outcome { users, latencies: self.latencies, elapsed, unseen }
+    }
+
+    /// How many acknowledged writes nobody was told of.
+    fn unseen(&self) -> u64 {
+        let unseen = |(user, followed): (&UserState, &UserState)| {
+            let events = user.feed.events.load(Ordering::Relaxed);
+            followed.writes.load(Ordering::Relaxed).saturating_sub(events)
+        };
+        self.pairs().map(unseen).sum()
     }
 }
 
@@ -201,6 +273,8 @@ impl UserState {
             provider_calls: AtomicU64::new(0),
             tokens: Mutex::default(),
             first_failure: Mutex::default(),
+            writes: AtomicU64::new(0),
+            feed: FeedTally::default(),
             latencies,
         }
     }
@@ -236,7 +310,7 @@ impl Worker {
 
     /// One operation of a small cycle over ten keys. What it finds must be what it has stored.
     async fn operate(&self, round: i64) -> Result<(), String> {
-        let key = format!("{}/{}", self.prefix, (round / 4) % 10);
+        let key = format!("{}/{}", self.prefix, (round / 4) % KEYS);
         let value = round / 4;
         let outcome = match round % 4 {
             0 => self.region.put(&key, &value).await,
@@ -244,6 +318,9 @@ impl Worker {
             2 => expect(self.region.replace_if(&key, &value, &-value).await, &true),
             _ => expect(self.region.get(&key).await, &Some(-value)),
         };
+        if outcome.is_ok() && round % 2 == 0 {
+            self.user.writes.fetch_add(1, Ordering::Relaxed);
+        }
         outcome.map_err(|error| chain(&error))
     }
 }

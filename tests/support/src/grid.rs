@@ -4,17 +4,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use druse_client::{Client, ClientBuilder, ServerLocation};
+use druse_client::runtime::TokioClock;
+use druse_client::{Client, ClientBuilder, Clock, Micros, ServerLocation};
 use druse_server::metrics::Metrics;
 use druse_server::{Node, NodeBuilder};
 
 use crate::manager::Scripted;
+use crate::pipe::Pipes;
+
+/// When virtual time begins. Any instant will do.
+const VIRTUAL_EPOCH: Micros = Micros::from_secs(1_800_000_000);
 
 /// A running node with a region `orders`, and the manager that guards it.
 pub struct Grid {
     /// Who says who may come in.
     pub manager: Arc<Scripted>,
-    node: Node,
+    node: Arc<Node>,
+    /// The node's and its clients', where that is not the system's.
+    clock: Option<TokioClock>,
 }
 
 impl Grid {
@@ -33,7 +40,14 @@ impl Grid {
         let guard: Arc<dyn druse_protocol::auth::SecurityManager> = manager.clone();
         let builder = Node::builder().bind([127, 0, 0, 1].into()).port(0).region("orders").security(guard);
         let node = set_up(builder).start().await.expect("a node");
-        Self { manager, node }
+        Self { manager, node: Arc::new(node), clock: None }
+    }
+
+    /// A node in virtual time: for tests whose clock is paused, with clients from [`Grid::piped_client`].
+    pub async fn in_virtual_time(set_up: impl FnOnce(NodeBuilder) -> NodeBuilder) -> Self {
+        let clock = TokioClock::starting_at(VIRTUAL_EPOCH);
+        let grid = Self::with(|node| set_up(node.clock(Arc::new(clock)))).await;
+        Self { clock: Some(clock), ..grid }
     }
 
     /// Where it listens.
@@ -51,6 +65,29 @@ impl Grid {
     /// A client of this node, to be set up further.
     pub fn client(&self) -> ClientBuilder {
         Client::builder().server(self.location())
+    }
+
+    /// A client that reaches this node through pipes, and has its clock.
+    pub fn piped_client(&self) -> ClientBuilder {
+        self.client().transport(self.pipes()).clock(Arc::new(self.clock()))
+    }
+
+    /// The way to this node that needs no socket.
+    #[must_use]
+    pub fn pipes(&self) -> Pipes {
+        Pipes::to(&self.node)
+    }
+
+    /// The clock of a node in virtual time.
+    #[must_use]
+    pub fn clock(&self) -> TokioClock {
+        self.clock.expect("a node in virtual time")
+    }
+
+    /// The present moment in virtual time.
+    #[must_use]
+    pub fn now(&self) -> Micros {
+        self.clock().now()
     }
 
     /// The node.
@@ -79,9 +116,9 @@ impl Grid {
 
     /// Ends the node and looks whether it has forgotten everybody: as many logouts as logins.
     pub async fn finish(self) {
-        let Self { manager, node } = self;
+        let Self { manager, node, .. } = self;
         let metrics = Arc::clone(node.metrics());
-        node.shutdown().await;
+        owned(node).shutdown().await;
         let (logins, logouts) = manager.balance();
         assert_eq!(logins, logouts, "every login has its logout");
         assert_eq!(metrics.connections_open.get(), 0);
@@ -91,8 +128,12 @@ impl Grid {
 
     /// Ends the node without looking: its manager goes on elsewhere.
     pub async fn stop(self) {
-        self.node.shutdown().await;
+        owned(self.node).shutdown().await;
     }
+}
+
+fn owned(node: Arc<Node>) -> Node {
+    Arc::into_inner(node).expect("nobody else holds the node while it is alive")
 }
 
 /// An address as clients are told it.

@@ -7,6 +7,7 @@
 
 pub mod grid;
 pub mod manager;
+pub mod pipe;
 pub mod provider;
 pub mod proxy;
 pub mod raw;
@@ -14,5 +15,6 @@ mod relay;
 
 pub use grid::{Grid, eventually};
 pub use manager::{LoginFault, Scripted};
+pub use pipe::Pipes;
 pub use provider::Tokens;
 pub use proxy::{Act, FaultProxy};

@@ -55,17 +55,46 @@ struct Script {
     /// The highest version seen and the highest expired, by user.
     seen: HashMap<String, u64>,
     expired: HashMap<String, u64>,
-    expire_next: Vec<ExpireNext>,
+    refuse_next: Vec<RefuseNext>,
     login_faults: Vec<(LoginFault, u64)>,
     login_delay: Duration,
+    logins_at_once: usize,
+    most_logins_at_once: usize,
     denied_regions: Vec<(String, u64, String)>,
 }
 
-struct ExpireNext {
+/// Questions that are answered no, once enough of them have been answered yes.
+struct RefuseNext {
     user: String,
     operation: Operation,
     skip: u64,
     count: u64,
+    how: Refusal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Expired,
+    Denied,
+}
+
+/// Counts a login while it is being made, also if nobody waits for it to the end.
+struct UnderWay<'s>(&'s Mutex<Script>);
+
+impl<'s> UnderWay<'s> {
+    fn begin(script: &'s Mutex<Script>) -> Self {
+        let mut locked = script.lock();
+        locked.logins_at_once += 1;
+        locked.most_logins_at_once = locked.most_logins_at_once.max(locked.logins_at_once);
+        drop(locked);
+        Self(script)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.lock().logins_at_once -= 1;
+    }
 }
 
 #[derive(Debug)]
@@ -105,7 +134,17 @@ impl Scripted {
 
     /// The same, after `skip` of them were answered yes.
     pub fn expire_after(&self, user: &str, operation: Operation, skip: u64, count: u64) {
-        self.script.lock().expire_next.push(ExpireNext { user: user.to_owned(), operation, skip, count });
+        self.refuse(user, operation, skip, count, Refusal::Expired);
+    }
+
+    /// After `skip` questions of that kind about `user` were answered yes, one is answered "not allowed".
+    pub fn deny_after(&self, user: &str, operation: Operation, skip: u64) {
+        self.refuse(user, operation, skip, 1, Refusal::Denied);
+    }
+
+    fn refuse(&self, user: &str, operation: Operation, skip: u64, count: u64, how: Refusal) {
+        let next = RefuseNext { user: user.to_owned(), operation, skip, count, how };
+        self.script.lock().refuse_next.push(next);
     }
 
     /// The next `count` logins fail.
@@ -126,7 +165,7 @@ impl Scripted {
     /// No fail point any more.
     pub fn reset(&self) {
         let mut script = self.script.lock();
-        script.expire_next.clear();
+        script.refuse_next.clear();
         script.login_faults.clear();
         script.login_delay = Duration::ZERO;
     }
@@ -141,6 +180,12 @@ impl Scripted {
     #[must_use]
     pub fn logins(&self, user: &str) -> u64 {
         self.of(user).logins
+    }
+
+    /// The most logins that were being made at any one time.
+    #[must_use]
+    pub fn most_logins_at_once(&self) -> usize {
+        self.script.lock().most_logins_at_once
     }
 
     /// Logins and logouts of everybody.
@@ -196,20 +241,20 @@ impl Script {
         self.expired.get(name).is_some_and(|&expired| version <= expired)
     }
 
-    fn is_next_to_expire(&mut self, name: &str, operation: Operation) -> bool {
-        let mut hit = false;
-        for next in &mut self.expire_next {
-            if hit || next.user != name || next.operation != operation {
+    fn next_refusal(&mut self, name: &str, operation: Operation) -> Option<Refusal> {
+        let mut hit = None;
+        for next in &mut self.refuse_next {
+            if hit.is_some() || next.user != name || next.operation != operation {
                 continue;
             }
             if next.skip > 0 {
                 next.skip -= 1;
             } else {
                 next.count -= 1;
-                hit = true;
+                hit = Some(next.how);
             }
         }
-        self.expire_next.retain(|next| next.count > 0);
+        self.refuse_next.retain(|next| next.count > 0);
         hit
     }
 }
@@ -222,6 +267,7 @@ impl SecurityManager for Scripted {
     ) -> BoxFuture<'a, Result<Login, AuthError>> {
         Box::pin(async move {
             let delay = self.script.lock().login_delay;
+            let _under_way = UnderWay::begin(&self.script);
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
@@ -238,11 +284,12 @@ impl SecurityManager for Scripted {
     ) -> Result<(), AuthError> {
         let person = principal.as_any().downcast_ref::<Person>().expect("a principal of this manager");
         let mut script = self.script.lock();
-        let expired = script.is_next_to_expire(&person.name, wanted.operation)
-            || script.is_expired(&person.name, person.version);
-        let denied = script.denied_regions.iter().any(|(user, from, region)| {
-            *user == person.name && person.version >= *from && region == wanted.target
-        });
+        let next = script.next_refusal(&person.name, wanted.operation);
+        let expired = next == Some(Refusal::Expired) || script.is_expired(&person.name, person.version);
+        let denied = next == Some(Refusal::Denied)
+            || script.denied_regions.iter().any(|(user, from, region)| {
+                *user == person.name && person.version >= *from && region == wanted.target
+            });
         let tally = script.tallies.entry(person.name.clone()).or_default();
         if expired {
             tally.refusals += 1;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use druse_client::{Client, ClientBuilder};
 use druse_protocol::codec::MessageType;
 use druse_protocol::message::exception::ThrowableClass;
@@ -27,6 +28,8 @@ pub enum Act {
     LoseReply,
     /// The reply, and all that is behind it, comes so much later.
     DelayReply(Duration),
+    /// The reply, and all that is behind it, waits for [`FaultProxy::release`].
+    HoldReply,
     /// The node never sees it; this exception is the reply.
     Answer(ThrowableClass),
 }
@@ -44,7 +47,11 @@ struct Fault {
 #[derive(Debug)]
 pub(crate) struct Plan {
     faults: Mutex<Vec<Fault>>,
-    upstream: Mutex<SocketAddr>,
+    /// Where new connections lead; nowhere if the node is down.
+    upstream: Mutex<Option<SocketAddr>>,
+    released: CancellationToken,
+    /// The requests of one kind, whatever became of them.
+    watched: Mutex<Option<(MessageType, Vec<Bytes>)>>,
     /// All connections opened since the last cut end with it.
     era: Mutex<CancellationToken>,
     open: AtomicUsize,
@@ -52,8 +59,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Waits until what is held may go.
+    pub(crate) async fn released(&self) {
+        self.released.cancelled().await;
+    }
+
     /// What is to happen to the request at hand.
-    pub(crate) fn act_on(&self, kind: MessageType) -> Option<Act> {
+    pub(crate) fn act_on(&self, kind: MessageType, request: &Bytes) -> Option<Act> {
+        if let Some((_, seen)) = self.watched.lock().as_mut().filter(|(watched, _)| *watched == kind) {
+            seen.push(request.clone());
+        }
         let mut faults = self.faults.lock();
         let fault = faults.iter_mut().find(|fault| fault.kind == kind)?;
         if fault.skip > 0 {
@@ -83,7 +98,9 @@ impl FaultProxy {
         let closing = CancellationToken::new();
         let plan = Arc::new(Plan {
             faults: Mutex::default(),
-            upstream: Mutex::new(upstream),
+            upstream: Mutex::new(Some(upstream)),
+            watched: Mutex::default(),
+            released: CancellationToken::new(),
             era: Mutex::new(closing.child_token()),
             open: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
@@ -107,6 +124,11 @@ impl FaultProxy {
         self.plan.faults.lock().push(Fault { kind, skip, count, act });
     }
 
+    /// Lets go what is held, and holds nothing any more.
+    pub fn release(&self) {
+        self.plan.released.cancel();
+    }
+
     /// Whether all faults have happened.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -122,8 +144,24 @@ impl FaultProxy {
 
     /// Sends new connections elsewhere, and breaks the old ones: the node has been replaced.
     pub fn redirect(&self, upstream: SocketAddr) {
-        *self.plan.upstream.lock() = upstream;
+        *self.plan.upstream.lock() = Some(upstream);
         self.cut();
+    }
+
+    /// Lets nobody new through, until [`FaultProxy::redirect`]; what is connected stays so.
+    pub fn refuse(&self) {
+        *self.plan.upstream.lock() = None;
+    }
+
+    /// Keeps the requests of one kind from now on.
+    pub fn watch(&self, kind: MessageType) {
+        *self.plan.watched.lock() = Some((kind, Vec::new()));
+    }
+
+    /// The requests kept so far, in the order in which they came.
+    #[must_use]
+    pub fn watched(&self) -> Vec<Bytes> {
+        self.plan.watched.lock().as_ref().map(|(_, seen)| seen.clone()).unwrap_or_default()
     }
 
     /// Connections open.
@@ -164,12 +202,14 @@ async fn accept(listener: TcpListener, plan: Arc<Plan>, closing: CancellationTok
 async fn serve(client: TcpStream, plan: Arc<Plan>, era: CancellationToken) {
     let upstream = *plan.upstream.lock();
     // A node that is gone looks to the client like a connection that is closed at once.
+    let Some(upstream) = upstream else { return };
     let Ok(node) = TcpStream::connect(upstream).await else { return };
     for stream in [&client, &node] {
         stream.set_nodelay(true).expect("no delay");
     }
     plan.open.fetch_add(1, Ordering::SeqCst);
     tokio::select! {
+        biased;
         () = era.cancelled() => {}
         () = Relay::new(client, node, &plan).run() => {}
     }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use druse_client::Stream;
+use druse_protocol::auth::Credentials;
 use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message, MessageType};
 use druse_protocol::handshake::{
     ClientHello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
@@ -14,7 +16,7 @@ use druse_protocol::version::VersionOrdinal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long a peer waits for something that must come. Not a measure of speed: what never comes fails the test.
+/// How long a peer waits if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A hello as a client of today says it; `tag` tells clients apart.
@@ -42,29 +44,37 @@ pub fn hello_bytes(hello: &ClientHello) -> Vec<u8> {
 
 /// The peer.
 pub struct Raw {
-    /// The socket, for what has no method here.
-    pub stream: TcpStream,
+    /// The socket or pipe, for what has no method here.
+    pub stream: Box<dyn Stream>,
     /// What has come and has not been taken.
     pub input: Vec<u8>,
     /// What the node wants echoed.
     pub connection_id: i64,
     /// Whom the node takes us for.
     pub unique_id: i64,
+    /// How long something that must come may take. Not a measure of speed: what never comes fails the test.
+    pub patience: Duration,
 }
 
 impl Raw {
-    /// A connection on which nothing has been said.
+    /// A connection over a socket, on which nothing has been said.
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
-        Self { stream, input: Vec::new(), connection_id: FIRST_CONNECTION_ID, unique_id: -1 }
+        stream.set_nodelay(true).expect("no delay");
+        Self::over(stream)
+    }
+
+    /// A connection over any stream, on which nothing has been said.
+    pub fn over(stream: impl Stream) -> Self {
+        let stream = Box::new(stream);
+        let connection_id = FIRST_CONNECTION_ID;
+        Self { stream, input: Vec::new(), connection_id, unique_id: -1, patience: PATIENCE }
     }
 
     /// A connection behind its handshake.
     pub async fn greeted(address: SocketAddr, tag: &str) -> Self {
         let mut raw = Self::connect(address).await;
-        raw.send(&hello_bytes(&hello(tag))).await;
-        let welcome = raw.welcome().await.expect("a welcome");
-        assert!(welcome.is_accepted(), "{}", welcome.message);
+        raw.greet(tag).await;
         raw
     }
 
@@ -75,12 +85,27 @@ impl Raw {
         raw
     }
 
+    /// Says hello, and is let in.
+    pub async fn greet(&mut self, tag: &str) {
+        self.send(&hello_bytes(&hello(tag))).await;
+        let welcome = self.welcome().await.expect("a welcome");
+        assert!(welcome.is_accepted(), "{}", welcome.message);
+    }
+
     /// Logs in, again if there was a login before. Gives the class of what it was refused with.
     ///
     /// # Errors
     /// If the node refuses.
     pub async fn log_in(&mut self, token: &str) -> Result<(), String> {
-        let credentials = Some(druse_protocol::auth::Credentials::token(token));
+        self.show(Credentials::token(token)).await
+    }
+
+    /// The same with any credentials.
+    ///
+    /// # Errors
+    /// If the node refuses.
+    pub async fn show(&mut self, credentials: Credentials) -> Result<(), String> {
+        let credentials = Some(credentials);
         let envelope = self.envelope();
         let mut login = Vec::new();
         UserCredentials { credentials }.encode(&mut login, &envelope);
@@ -147,8 +172,16 @@ impl Raw {
 
     /// Reads what is there; false at the end, clean or not.
     pub async fn read(&mut self) -> bool {
-        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await;
+        let read = tokio::time::timeout(self.patience, self.stream.read_buf(&mut self.input)).await;
         matches!(read.expect("the node neither answers nor closes"), Ok(read) if read > 0)
+    }
+
+    /// Sends bytes, says that no more will come, and reads until the node closes.
+    pub async fn last(&mut self, bytes: &[u8]) -> &[u8] {
+        self.send(bytes).await;
+        // A node that has closed already does not mind.
+        let _ = self.stream.shutdown().await;
+        self.to_the_end().await
     }
 
     /// Reads until the node closes.

@@ -85,7 +85,7 @@ impl<'p> Relay<'p> {
     }
 
     async fn request(&mut self, kind: MessageType, request: Bytes) -> GoesOn {
-        let act = self.plan.act_on(kind);
+        let act = self.plan.act_on(kind, &request);
         match act {
             Some(Act::DropRequest) => return false,
             Some(Act::Answer(class)) => {
@@ -128,6 +128,7 @@ impl<'p> Relay<'p> {
                     return true;
                 }
                 Some(Act::DelayReply(delay)) => tokio::time::sleep(delay).await,
+                Some(Act::HoldReply) => self.plan.released().await,
                 _ => {}
             }
             if self.client.write_all(&reply).await.is_err() {

@@ -11,7 +11,8 @@ use crate::codec::{Chunk, ChunkedHeader, ChunkedWriter, Message, MessageType, Me
 use crate::error::DecodeError;
 use crate::message::envelope::ReplyEnvelope;
 
-/// The type of error that a client accepts in answer to a request of that type; `None` where only an EXCEPTION will do.
+/// The type of error that a client accepts in answer to a request of that type; `None` where only an EXCEPTION will do. What
+/// is wrong with a continuous query itself may as well be a CQ_EXCEPTION_TYPE 50.
 #[must_use]
 pub const fn text_error_type(request: MessageType) -> Option<MessageType> {
     use MessageType as M;
@@ -43,8 +44,8 @@ pub const fn text_error_type(request: MessageType) -> Option<MessageType> {
         | M::StopCq
         | M::CloseCq
         | M::GetCqStats
-        | M::MonitorCq
-        | M::GetDurableCqs => M::CqException,
+        | M::MonitorCq => M::CqDataError,
+        M::GetDurableCqs => M::GetDurableCqsDataError,
         M::GetClientPrMetadata => M::GetClientPrMetadataError,
         M::GetClientPartitionAttributes => M::GetClientPartitionAttributesError,
         _ => return None,

@@ -156,6 +156,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::message::testing::with_message;
 
     pub(crate) fn any_operation() -> impl Strategy<Value = CqOperation> {
         use CqOperation as O;
@@ -187,6 +188,42 @@ pub(crate) mod tests {
             assert_eq!(CqOperation::from_wire(number), CqOperation::Error);
         }
         assert_eq!(CqOperation::Error.to_wire(), 50);
+    }
+
+    /// Reads a block of these parts, the number of them in front.
+    fn read(count: i32, parts: &[&[u8]]) -> Result<Vec<CqOperation>, DecodeError> {
+        let mut out = Vec::new();
+        let mut writer = MessageWriter::begin(&mut out, MessageType::ClearRegion, 0, 0);
+        writer.i32(count);
+        parts.iter().for_each(|part| writer.raw(part));
+        writer.finish(None);
+        with_message(&out, |message| {
+            let mut parts = PartReader::of(message, &[MessageType::ClearRegion])?;
+            let cqs = Cqs::read_if(true, &mut parts)?;
+            Ok(cqs.map(|cq| cq.operation).collect())
+        })
+    }
+
+    #[test]
+    fn a_block_is_as_long_as_it_says() {
+        let create = &27_i32.to_be_bytes()[..];
+        assert_eq!(read(2, &[b"c", create]), Ok(vec![CqOperation::Create]));
+        assert_eq!(read(2, &[b"c", create, b"behind", create]), Ok(vec![CqOperation::Create]));
+        assert_eq!(read(0, &[b"c"]), Ok(vec![]));
+        let problem = "a CQ without an operation";
+        assert_eq!(
+            read(3, &[b"c", create, b"d"]),
+            Err(DecodeError::Parts { message: "CLEAR_REGION", problem })
+        );
+        for (count, parts) in [
+            (4, &[b"c", create][..]),
+            (-2, &[b"c", create]),
+            (i32::MAX, &[b"c", create]),
+            (2, &[b"", create]),
+            (2, &[b"c", b"op"]),
+        ] {
+            assert!(read(count, parts).is_err(), "{count} {parts:?}");
+        }
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use super::cqs::{self, CqEvent, Cqs, boolean};
 use super::event_id::FeedEventId;
 use crate::DecodeError;
 use crate::codec::writer::Buffer;
-use crate::codec::{Message, MessageType, MessageWriter};
+use crate::codec::{Message, MessageType, MessageWriter, Part, PartKind};
 use crate::message::key::KeyRef;
 use crate::message::parts::PartReader;
 use crate::message::region;
@@ -117,7 +117,74 @@ impl<'a> EntryEvent<'a> {
     }
 }
 
+impl<'c, C> EntryEvent<'_, C>
+where
+    C: Clone + IntoIterator<Item = CqEvent<'c>, IntoIter: ExactSizeIterator>,
+{
+    /// Writes the message. It is the same for every client that gets it by interest alone, so that one frame, with `cqs`
+    /// empty, serves them all.
+    pub fn encode(&self, out: &mut impl Buffer) {
+        let mut writer = self.begin(out);
+        if let Some(value) = self.value_sent() {
+            value.write(&mut writer);
+        }
+        self.end(writer);
+    }
+
+    /// Writes the message without the bytes of its value, which are those of [`EventValue::wire_bytes`], and says where in
+    /// `out` they belong; `None` if it has no value. A large value that goes to many clients, each with CQs of its own, is
+    /// sent from where it is, between the two pieces.
+    pub fn encode_apart(&self, out: &mut impl Buffer) -> Option<usize> {
+        let mut writer = self.begin(out);
+        let place = self.value_sent().map(|value| value.write_apart(&mut writer));
+        self.end(writer);
+        place
+    }
+
+    fn value_sent(&self) -> Option<EventValue<'_>> {
+        self.value.filter(|_| self.operation.brings_value())
+    }
+
+    fn kind(&self) -> MessageType {
+        match self.value {
+            None if self.operation.brings_value() => MessageType::LocalInvalidate,
+            _ => self.operation.kind(),
+        }
+    }
+
+    /// Writes what stands in front of the value.
+    fn begin<'b, B: Buffer>(&self, out: &'b mut B) -> MessageWriter<'b, B> {
+        let mut writer = MessageWriter::begin(out, self.kind(), super::TX_ID, 0);
+        writer.text(self.region.as_bytes());
+        writer.part(self.key.to_part());
+        writer
+    }
+
+    /// Writes what stands behind it.
+    fn end<B: Buffer>(&self, mut writer: MessageWriter<'_, B>) {
+        writer.part(self.callback.to_part());
+        match &self.tag {
+            Some(tag) => tag.write(&mut writer),
+            None => writer.null(),
+        }
+        writer.object(boolean(self.interest));
+        cqs::write(&mut writer, self.cqs.clone(), |writer| {
+            if self.kind() == MessageType::LocalInvalidate {
+                writer.i32(self.operation.kind().to_wire());
+            }
+        });
+        writer.object_with(|out| self.id.encode_object(out));
+        writer.finish(None);
+    }
+}
+
 impl<'a> EventValue<'a> {
+    /// The bytes that stand in the message.
+    #[must_use]
+    pub const fn wire_bytes(self) -> &'a [u8] {
+        self.to_part().bytes
+    }
+
     fn read(parts: &mut PartReader<'a>) -> Result<Self, DecodeError> {
         let is_delta = parts.boolean("no word on the delta")?;
         let part = parts.part("no value")?;
@@ -126,11 +193,21 @@ impl<'a> EventValue<'a> {
 
     fn write<B: Buffer>(self, writer: &mut MessageWriter<'_, B>) {
         writer.object(boolean(matches!(self, Self::Delta(_))));
+        writer.part(self.to_part());
+    }
+
+    /// As [`Self::write`], without the bytes; says where they belong.
+    fn write_apart<B: Buffer>(self, writer: &mut MessageWriter<'_, B>) -> usize {
+        writer.object(boolean(matches!(self, Self::Delta(_))));
+        writer.part_apart(self.to_part())
+    }
+
+    const fn to_part(self) -> Part<'a> {
         match self {
-            Self::Delta(bytes) => writer.bytes(bytes),
+            Self::Delta(bytes) => ValueRef::Bytes(bytes).to_part(),
             // Java looks into a create's value for the serialized null and falls over an empty part.
-            Self::Whole(ValueRef::Null) => writer.object(NULL_OBJECT),
-            Self::Whole(value) => writer.part(value.to_part()),
+            Self::Whole(ValueRef::Null) => Part { kind: PartKind::Object, bytes: NULL_OBJECT },
+            Self::Whole(value) => value.to_part(),
         }
     }
 }
@@ -146,40 +223,6 @@ fn base_operation(parts: &mut PartReader<'_>) -> Result<EntryOperation, DecodeEr
     }
 }
 
-impl<'c, C> EntryEvent<'_, C>
-where
-    C: Clone + IntoIterator<Item = CqEvent<'c>, IntoIter: ExactSizeIterator>,
-{
-    /// Writes the message. It is the same for every client that gets it by interest alone, so that one frame, with `cqs`
-    /// empty, serves them all.
-    pub fn encode(&self, out: &mut impl Buffer) {
-        let value = self.value.filter(|_| self.operation.brings_value());
-        let kind = match value {
-            None if self.operation.brings_value() => MessageType::LocalInvalidate,
-            _ => self.operation.kind(),
-        };
-        let mut writer = MessageWriter::begin(out, kind, super::TX_ID, 0);
-        writer.text(self.region.as_bytes());
-        writer.part(self.key.to_part());
-        if let Some(value) = value {
-            value.write(&mut writer);
-        }
-        writer.part(self.callback.to_part());
-        match &self.tag {
-            Some(tag) => tag.write(&mut writer),
-            None => writer.null(),
-        }
-        writer.object(boolean(self.interest));
-        cqs::write(&mut writer, self.cqs.clone(), |writer| {
-            if kind == MessageType::LocalInvalidate {
-                writer.i32(self.operation.kind().to_wire());
-            }
-        });
-        writer.object_with(|out| self.id.encode_object(out));
-        writer.finish(None);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -191,66 +234,54 @@ mod tests {
     use crate::message::testing::{any_key, any_value, check_feed, with_message};
     use crate::message::version_tag::tests::any_tag;
 
-    fn event(
+    fn encoded<const N: usize>(
         operation: EntryOperation,
-        value: Option<EventValue<'static>>,
-    ) -> EntryEvent<'static, [CqEvent<'static>; 0]> {
-        EntryEvent {
-            operation,
-            region: "/r",
-            key: KeyRef::Text(b"k"),
-            value,
-            callback: ValueRef::Null,
-            tag: None,
-            interest: true,
-            cqs: [],
-            id: FeedEventId { member: b"m", thread: 1, sequence: 2 },
-        }
-    }
-
-    fn kind_of(
-        event: &EntryEvent<
-            '_,
-            impl Clone + IntoIterator<Item = CqEvent<'static>, IntoIter: ExactSizeIterator>,
-        >,
-    ) -> Option<MessageType> {
+        value: Option<EventValue<'_>>,
+        cqs: [CqEvent<'static>; N],
+    ) -> Vec<u8> {
+        let id = FeedEventId { member: b"m", thread: 1, sequence: 2 };
+        let (region, key, callback) = ("/r", KeyRef::Text(b"k"), ValueRef::Null);
         let mut out = Vec::new();
-        event.encode(&mut out);
-        with_message(&out, |message| message.kind())
+        EntryEvent { operation, region, key, value, callback, tag: None, interest: true, cqs, id }
+            .encode(&mut out);
+        out
     }
 
     #[test]
     fn a_change_without_its_value_is_an_invalidate_that_says_to_cqs_what_it_was() {
-        let told = event(EntryOperation::Update, None);
-        assert_eq!(kind_of(&told), Some(MessageType::LocalInvalidate));
         let cqs = [CqEvent { name: b"c", operation: CqOperation::Create }];
-        let mut out = Vec::new();
-        EntryEvent {
-            cqs,
-            operation: told.operation,
-            region: "/r",
-            key: told.key,
-            value: None,
-            callback: told.callback,
-            tag: None,
-            interest: false,
-            id: told.id,
+        for operation in [EntryOperation::Create, EntryOperation::Update] {
+            with_message(&encoded(operation, None, []), |message| {
+                assert_eq!(message.kind(), Some(MessageType::LocalInvalidate));
+                assert_eq!(EntryEvent::decode(message).unwrap().operation, EntryOperation::Invalidate);
+            });
+            with_message(&encoded(operation, None, cqs), |message| {
+                assert_eq!(message.kind(), Some(MessageType::LocalInvalidate));
+                let found = EntryEvent::decode(message).unwrap();
+                assert_eq!((found.operation, found.value), (operation, None));
+                assert_eq!(found.cqs.collect::<Vec<_>>(), cqs);
+            });
         }
-        .encode(&mut out);
-        with_message(&out, |message| {
-            let found = EntryEvent::decode(message).unwrap();
-            assert_eq!((found.operation, found.value), (EntryOperation::Update, None));
-            assert_eq!(found.cqs.collect::<Vec<_>>(), cqs);
-        });
+    }
+
+    #[test]
+    fn what_a_client_is_told_to_invalidate_was_not_destroyed() {
+        let cqs = [CqEvent { name: b"c", operation: CqOperation::Destroy }];
+        let mut out = encoded(EntryOperation::Update, None, cqs);
+        let update = [0, 0, 0, 4, 0, 0, 0, 0, 28];
+        let at = out.windows(9).position(|window| window == update).unwrap() + 8;
+        for (number, is_one) in [(27, true), (28, true), (15, true), (16, false), (36, false), (99, false)] {
+            out[at] = number;
+            with_message(&out, |message| assert_eq!(EntryEvent::decode(message).is_ok(), is_one, "{number}"));
+        }
     }
 
     #[test]
     fn null_is_written_as_java_expects_it() {
-        let mut out = Vec::new();
-        event(EntryOperation::Create, Some(EventValue::Whole(ValueRef::Null))).encode(&mut out);
-        with_message(&out, |message| {
+        let null = Some(EventValue::Whole(ValueRef::Null));
+        with_message(&encoded(EntryOperation::Create, null, []), |message| {
             assert_eq!(message.parts().nth(3).unwrap().bytes, NULL_OBJECT);
-            assert_eq!(EntryEvent::decode(message).unwrap().value, Some(EventValue::Whole(ValueRef::Null)));
+            assert_eq!(EntryEvent::decode(message).unwrap().value, null);
         });
     }
 
@@ -258,9 +289,9 @@ mod tests {
     fn a_value_goes_only_with_what_brings_one() {
         let value = Some(EventValue::Whole(ValueRef::Bytes(b"v")));
         for operation in [EntryOperation::Destroy, EntryOperation::Invalidate] {
-            let mut out = Vec::new();
-            event(operation, value).encode(&mut out);
-            with_message(&out, |message| assert_eq!(EntryEvent::decode(message).unwrap().value, None));
+            with_message(&encoded(operation, value, []), |message| {
+                assert_eq!(EntryEvent::decode(message).unwrap().value, None)
+            });
         }
     }
 
@@ -285,6 +316,12 @@ mod tests {
                 operation, region: &region, key: key.get(), value, callback: callback.get(), tag, interest,
                 cqs: cqs.iter().copied(), id,
             };
+            let (mut whole, mut pieces) = (Vec::new(), vec![7]);
+            event.encode(&mut whole);
+            if let Some(place) = event.encode_apart(&mut pieces) {
+                pieces.splice(place..place, event.value.unwrap().wire_bytes().iter().copied());
+            }
+            prop_assert_eq!(&pieces[1..], &whole);
             check_feed!(EntryEvent, event, |found| {
                 assert_eq!(found.cqs.clone().collect::<Vec<_>>(), cqs.clone());
                 let EntryEvent { operation, region, key, value, callback, tag, interest, id, .. } = event.clone();

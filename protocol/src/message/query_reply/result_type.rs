@@ -76,10 +76,42 @@ impl<'a> ResultType<'a> {
     pub const CQ: ResultType<'static> =
         ResultType { collection: Self::COLLECTION, element: ElementType::fields(Self::CQ_FIELDS) };
 
-    /// Whether the order of the rows means something.
+    /// Whether the order of the rows means something: a Java client makes a list of them.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
-        [Self::LIST, Self::ORDERED, b"java.util.LinkedHashSet"].contains(&self.collection)
+        const JAVA: [&str; 5] = ["List", "ArrayList", "LinkedList", "LinkedHashSet", "TreeSet"];
+        const GEODE: [&str; 6] = [
+            "Ordered",
+            "SortedResultsBag",
+            "SortedStructBag",
+            "LinkedResultSet",
+            "LinkedStructSet",
+            "NWayMergeResults",
+        ];
+        self.is_one_of(&JAVA, &GEODE)
+    }
+
+    /// Whether no two rows are equal: a Java client makes a set of them, unless they are ordered.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        const JAVA: [&str; 4] = ["Set", "HashSet", "LinkedHashSet", "TreeSet"];
+        const GEODE: [&str; 6] = [
+            "ResultsSet",
+            "StructSet",
+            "SortedResultSet",
+            "SortedStructSet",
+            "LinkedResultSet",
+            "LinkedStructSet",
+        ];
+        self.is_one_of(&JAVA, &GEODE)
+    }
+
+    fn is_one_of(&self, java: &[&str], geode: &[&str]) -> bool {
+        let is_in = |package: &str, names: &[&str]| {
+            let name = self.collection.strip_prefix(package.as_bytes());
+            name.is_some_and(|name| names.iter().any(|known| known.as_bytes() == name))
+        };
+        is_in("java.util.", java) || is_in("org.apache.geode.cache.query.internal.", geode)
     }
 
     /// Reads the object.

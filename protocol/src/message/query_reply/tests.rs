@@ -153,12 +153,25 @@ fn a_map_type_is_a_collection_with_a_key_type_behind() {
 }
 
 #[test]
-fn which_collections_have_an_order() {
-    let ordered = |collection| ResultType { collection, element: ElementType::ANY }.is_ordered();
-    assert!(ordered(ResultType::LIST) && ordered(ResultType::ORDERED));
-    assert!(
-        !ordered(ResultType::COLLECTION) && !ordered(ResultType::SET) && !ordered(ResultType::STRUCT_BAG)
-    );
+fn which_collections_have_an_order_and_which_have_no_two_equal_rows() {
+    let of = |collection| {
+        let result_type = ResultType { collection, element: ElementType::ANY };
+        (result_type.is_ordered(), result_type.is_set())
+    };
+    for (collection, expected) in [
+        (ResultType::COLLECTION, (false, false)),
+        (ResultType::STRUCT_BAG, (false, false)),
+        (ResultType::LIST, (true, false)),
+        (ResultType::ORDERED, (true, false)),
+        (ResultType::SET, (false, true)),
+        (b"java.util.LinkedHashSet", (true, true)),
+        (b"org.apache.geode.cache.query.internal.SortedResultsBag", (true, false)),
+        (b"org.apache.geode.cache.query.internal.StructSet", (false, true)),
+        (b"java.util.SortedResultsBag", (false, false)),
+        (b"", (false, false)),
+    ] {
+        assert_eq!(of(collection), expected, "{}", String::from_utf8_lossy(collection));
+    }
 }
 
 fn any_type() -> impl Strategy<Value = ResultType<'static>> {

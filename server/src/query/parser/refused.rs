@@ -108,7 +108,7 @@ pub(super) fn source(token: &Token<'_>, at: Position) -> Result<()> {
 /// Behind a region.
 pub(super) fn further_source(token: &Token<'_>, at: Position) -> Result<()> {
     match token {
-        Token::Symbol(",") => refuse(at, "joins"),
+        Token::Symbol(",") => refuse(at, "joins of regions in FROM"),
         Token::Symbol("[") => refuse(at, "rows of a single entry"),
         _ => refuse_word(token, at, &[("type", "TYPE")]),
     }

@@ -25,53 +25,38 @@ fn understood() {
 
 #[test]
 fn refused_by_name_and_place() {
-    const NONE: &str = "this node has no";
+    const NONE: &str = "the OQL of this node has no";
     for (query, expected) in [
         ("", "line 1, column 1: the end where SELECT is due".into()),
-        ("import a.b.C; select * from /r", format!("line 1, column 1: {NONE} IMPORT in queries")),
-        ("define q as select * from /r", format!("line 1, column 1: {NONE} DEFINE in queries")),
+        ("import a.b.C; select * from /r", format!("line 1, column 1: {NONE} IMPORT")),
+        ("define q as select * from /r", format!("line 1, column 1: {NONE} DEFINE")),
         ("select from /r", "line 1, column 8: from where a value is due".into()),
         ("select * /r", "line 1, column 10: /r where FROM is due".into()),
         ("select * from orders", "line 1, column 15: orders where a region, as in /orders is due".into()),
-        (
-            "select * from (select * from /r)",
-            format!("line 1, column 15: {NONE} queries within queries in queries"),
-        ),
-        ("select * from $1", format!("line 1, column 15: {NONE} parameters in place of a region in queries")),
-        ("select * from /r a, /s b", format!("line 1, column 19: {NONE} joins in queries")),
-        (
-            "select * from /r.sub x",
-            format!("line 1, column 18: {NONE} rows of a region by the name sub in queries"),
-        ),
-        ("select * from /r o type X", format!("line 1, column 20: {NONE} TYPE in queries")),
-        ("select 1 from /r", format!("line 1, column 8: {NONE} columns but paths in queries")),
-        ("select sum(a) from /r", format!("line 1, column 8: {NONE} SUM in queries")),
-        ("select o.a from /r o group by o.a", format!("line 1, column 22: {NONE} GROUP BY in queries")),
-        ("select * from /r where\n  a + 1 = 2", format!("line 2, column 5: {NONE} arithmetic in queries")),
-        ("select * from /r where a /b = 2", format!("line 1, column 26: {NONE} arithmetic in queries")),
-        ("select * from /r where -a = 2", format!("line 1, column 24: {NONE} arithmetic in queries")),
-        (
-            "select * from /r where a = all(b)",
-            format!("line 1, column 28: {NONE} comparison with ALL in queries"),
-        ),
+        ("select * from (select * from /r)", format!("line 1, column 15: {NONE} queries within queries")),
+        ("select * from $1", format!("line 1, column 15: {NONE} parameters in place of a region")),
+        ("select * from /r a, /s b", format!("line 1, column 19: {NONE} joins of regions in FROM")),
+        ("select * from /r.sub x", format!("line 1, column 18: {NONE} rows of a region by the name sub")),
+        ("select * from /r o type X", format!("line 1, column 20: {NONE} TYPE")),
+        ("select 1 from /r", format!("line 1, column 8: {NONE} columns but paths")),
+        ("select sum(a) from /r", format!("line 1, column 8: {NONE} SUM")),
+        ("select o.a from /r o group by o.a", format!("line 1, column 22: {NONE} GROUP BY")),
+        ("select * from /r where\n  a + 1 = 2", format!("line 2, column 5: {NONE} arithmetic")),
+        ("select * from /r where a /b = 2", format!("line 1, column 26: {NONE} arithmetic")),
+        ("select * from /r where -a = 2", format!("line 1, column 24: {NONE} arithmetic")),
+        ("select * from /r where a = all(b)", format!("line 1, column 28: {NONE} comparison with ALL")),
         (
             "select * from /r where a in (select b from /s)",
-            format!("line 1, column 30: {NONE} queries within queries in queries"),
+            format!("line 1, column 30: {NONE} queries within queries"),
         ),
         (
             "select * from /r where a = date '2020-01-01'",
-            format!("line 1, column 28: {NONE} DATE literals (give the date as a parameter) in queries"),
+            format!("line 1, column 28: {NONE} DATE literals (give the date as a parameter)"),
         ),
-        ("select * from /r where nvl(a, 1) = 1", format!("line 1, column 24: {NONE} NVL in queries")),
-        (
-            "select * from /r where lower(a) = 'x'",
-            format!("line 1, column 24: {NONE} function lower in queries"),
-        ),
-        (
-            "select * from /r where a = 'x' || 'y'",
-            format!("line 1, column 32: {NONE} concatenation in queries"),
-        ),
-        ("select * from /r where a[*] = 1", format!("line 1, column 26: {NONE} [*] in queries")),
+        ("select * from /r where nvl(a, 1) = 1", format!("line 1, column 24: {NONE} NVL")),
+        ("select * from /r where lower(a) = 'x'", format!("line 1, column 24: {NONE} function lower")),
+        ("select * from /r where a = 'x' || 'y'", format!("line 1, column 32: {NONE} concatenation")),
+        ("select * from /r where a[*] = 1", format!("line 1, column 26: {NONE} [*]")),
         ("select * from /r where a =", "line 1, column 27: the end where a value is due".into()),
         ("select * from /r where (a = 1", "line 1, column 30: the end where ) is due".into()),
         ("select * from /r where a = 1 b", "line 1, column 30: b where the end of the query is due".into()),
@@ -120,27 +105,27 @@ fn refused_once_names_have_a_meaning() {
         ),
         (
             "select * from /r o where o.toString() = 'x'",
-            "line 1, column 28: this node has no method toString in queries",
+            "line 1, column 28: the OQL of this node has no method toString",
         ),
         (
             "select * from /r o where o.a[o.b] = 'x'",
-            "line 1, column 30: this node has no indexes from the row in queries",
+            "line 1, column 30: the OQL of this node has no indexes from the row",
         ),
         (
             "select * from /r where a like b",
-            "line 1, column 31: this node has no patterns from the row behind LIKE in queries",
+            "line 1, column 31: the OQL of this node has no patterns from the row behind LIKE",
         ),
         (
             "select distinct a from /r order by b",
-            "line 1, column 36: this node has no ORDER BY what SELECT DISTINCT does not give in queries",
+            "line 1, column 36: the OQL of this node has no ORDER BY what SELECT DISTINCT does not give",
         ),
         (
             "select e, e.key from /r.entries e",
-            "line 1, column 8: this node has no entries beside other columns in queries",
+            "line 1, column 8: the OQL of this node has no entries beside other columns",
         ),
         (
             "select * from /r order by 1",
-            "line 1, column 27: this node has no values but paths here in queries",
+            "line 1, column 27: the OQL of this node has no values but paths here",
         ),
     ] {
         assert_eq!(world.ask(query, &[text("x")]).unwrap_err(), expected, "{query}");

@@ -8,6 +8,7 @@ mod results;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use druse_protocol::message::query_reply::UNDEFINED;
 use druse_protocol::value::pdx::{EnumInfo, PdxFieldType, PdxType, PdxTypes, PdxWriter};
 use druse_protocol::value::{MapKind, Value as Java};
 
@@ -111,7 +112,7 @@ impl World {
 
 fn show(row: &ResultRow) -> String {
     let show = |object: &Vec<u8>| match Java::decode(object).unwrap() {
-        Java::Geode(bytes) if bytes == place::UNDEFINED => "UNDEFINED".to_owned(),
+        Java::Geode(bytes) if bytes == UNDEFINED => "UNDEFINED".to_owned(),
         value => value.to_string(),
     };
     row.to_objects().iter().map(show).collect::<Vec<_>>().join(" ")

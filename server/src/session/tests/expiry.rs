@@ -1,4 +1,4 @@
-use druse_protocol::auth::{DecisionScope, Operation, Revocation};
+use druse_protocol::auth::{DecisionScope, Operation, Revocation, RevocationScope};
 use druse_protocol::codec::Flags;
 use druse_protocol::compat::USER_NOT_FOUND;
 use druse_protocol::message::bulk::BulkFlags;
@@ -80,7 +80,8 @@ async fn what_is_still_unsent_holds_as_long_as_its_user() {
     second.login("ann", None).await.expect("a login without end");
     assert_eq!(talk.good_until(), Micros::MAX);
     let before = START + SECOND * 2;
-    let revocation = Revocation { principal: "ann".into(), before, reason: "left".into() };
+    let revocation =
+        Revocation { scope: RevocationScope::Principal("ann".into()), before, reason: "left".into() };
     node.security().revoke(&revocation, before);
     assert_eq!(talk.good_until(), Micros::MIN, "cut off");
     assert_eq!(talk.get("k").await.expect_err("cut off").class(), EXPIRED);

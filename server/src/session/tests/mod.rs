@@ -3,10 +3,12 @@
 mod bad_input;
 mod captures;
 mod expiry;
+mod feeds;
 mod handshake;
 mod login;
 mod opcodes;
 mod operations;
+mod queries;
 mod requests;
 
 use std::sync::Arc;
@@ -37,6 +39,7 @@ use crate::engine::tests::memory;
 use crate::engine::{Engine, Retention};
 use crate::metrics::Metrics;
 use crate::pdx::{PdxBounds, PdxRegistry};
+use crate::query::QueryBounds;
 use crate::region::{Region, RegionOptions, RegionRegistry};
 use crate::seam::{Adopt, CloseReason, ConnectionEngine, Next};
 use crate::security::testing::{TestManager, credentials};
@@ -97,6 +100,7 @@ impl Node {
             security,
             metrics,
             frames: FrameLimits::default(),
+            queries: QueryBounds::default(),
             member,
             feeds: FeedOptions {
                 policies: FeedPolicies::default(),

@@ -74,8 +74,15 @@ public final class GeodeServer {
     settings.setProperty("log-level", "warning");
     settings.setProperty("enable-cluster-configuration", "false");
     settings.setProperty("use-cluster-configuration", "false");
+    // Of two members one is no majority: the one that is left would close itself when the other is killed.
+    settings.setProperty("enable-network-partition-detection", "false");
     if (locatorPort >= 0) {
       settings.setProperty("start-locator", LOOPBACK + "[" + locatorPort + "]");
+    } else if (options.join > 0) {
+      settings.setProperty("locators", LOOPBACK + "[" + options.join + "]");
+      // Members show who they are, too; a scripted user may do everything.
+      settings.setProperty("security-username", "member");
+      settings.setProperty("security-password", "member");
     } else {
       settings.setProperty("locators", "");
     }

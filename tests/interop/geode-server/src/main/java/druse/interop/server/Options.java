@@ -10,6 +10,8 @@ final class Options {
   int controlPort;
   /** -1: no locator; 0: any free port. */
   int locatorPort = -1;
+  /** The port of another server's locator, whose cluster this one joins; 0: none. */
+  int join;
   final List<String> regions = new ArrayList<>();
   boolean partitioned;
   Path keySet;
@@ -67,6 +69,7 @@ final class Options {
       case "--port" -> port = Integer.parseInt(value);
       case "--control-port" -> controlPort = Integer.parseInt(value);
       case "--locator-port" -> locatorPort = Integer.parseInt(value);
+      case "--join" -> join = Integer.parseInt(value);
       case "--region" -> regions.add(value);
       case "--jwks-file" -> keySet = absolute(value);
       case "--issuer" -> issuer = value;

@@ -25,9 +25,9 @@ final class Check {
     }
   }
 
-  /** Equal, whatever kind of set or map it is. */
+  /** Equal, whatever kind of list, set or map it is. */
   static void same(Object expected, Object found) {
-    boolean loose = expected instanceof Map<?, ?> || expected instanceof Set<?>;
+    boolean loose = expected instanceof List<?> || expected instanceof Map<?, ?> || expected instanceof Set<?>;
     if (!(loose ? expected.equals(found) : equal(expected, found))) {
       throw new AssertionError("expected " + show(expected) + ", found " + show(found));
     }

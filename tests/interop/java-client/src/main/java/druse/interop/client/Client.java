@@ -26,6 +26,8 @@ final class Client implements AutoCloseable {
     private int maxConnections = -1;
     private long pingInterval = 10_000;
     private long idleTimeout = 5_000;
+    private boolean feed;
+    private int redundancy;
     private PdxSerializer serializer;
     private Properties extra = new Properties();
 
@@ -88,6 +90,30 @@ final class Client implements AutoCloseable {
       return this;
     }
 
+    /** The client wants to be told of changes: it has a feed, acknowledged every 100 ms. */
+    Config feed() {
+      feed = true;
+      return this;
+    }
+
+    /** How many servers beside the first are to keep a copy of the feed; -1: all. */
+    Config redundancy(int copies) {
+      redundancy = copies;
+      return this;
+    }
+
+    /** Its feed outlives it: the node keeps what falls due for that long after the client has gone. */
+    Config durable(String id, int timeoutSeconds) {
+      feed = true;
+      return set("durable-client-id", id).set("durable-client-timeout", Integer.toString(timeoutSeconds));
+    }
+
+    /** A Geode property of the client. */
+    Config set(String property, String value) {
+      extra.setProperty(property, value);
+      return this;
+    }
+
     /** @param source null: the client has no credentials configured at all */
     Client open(TokenSource source) {
       Properties settings = new Properties();
@@ -105,7 +131,9 @@ final class Client implements AutoCloseable {
           .setPoolMaxConnections(maxConnections)
           .setPoolPingInterval(pingInterval)
           .setPoolIdleTimeout(idleTimeout)
-          .setPoolSubscriptionEnabled(false)
+          .setPoolSubscriptionEnabled(feed)
+          .setPoolSubscriptionRedundancy(redundancy)
+          .setPoolSubscriptionAckInterval(100)
           .setPdxReadSerialized(readSerialized)
           .setPdxSerializer(serializer);
       if (locator) {
@@ -142,6 +170,12 @@ final class Client implements AutoCloseable {
   /** The view of one user, in multi-user mode. */
   RegionService view(String user) {
     return cache.createAuthenticatedView(Users.view(user));
+  }
+
+  /** Goes as a durable client goes who says whether the node is to keep its feed. */
+  void close(boolean keepFeed) {
+    cache.close(keepFeed);
+    SocketCreatorFactory.close();
   }
 
   /** Closes it; what the JVM remembers of its TLS settings goes too, which Geode leaves to the end of the process. */

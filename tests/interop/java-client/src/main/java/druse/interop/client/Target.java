@@ -35,6 +35,11 @@ abstract class Target {
     return true;
   }
 
+  /** Whether this is the real Geode, started by the suite: some cases are known to be too much for it. */
+  boolean isGeode() {
+    return false;
+  }
+
   /** {@code druse serve}. */
   static Target druse(String binary, Issuer issuer, Path keySet) {
     return new Target() {
@@ -58,6 +63,11 @@ abstract class Target {
   /** The real thing: {@code serve-geode}. */
   static Target geode(String script, Issuer issuer, Path keySet) {
     return new Target() {
+      @Override
+      boolean isGeode() {
+        return true;
+      }
+
       @Override
       Node start(Tls tls, boolean clientCertificates) throws Exception {
         int port = freePort();

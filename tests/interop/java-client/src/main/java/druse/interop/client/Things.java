@@ -87,6 +87,8 @@ public final class Things {
   public static final class Order implements PdxSerializable {
     String id;
     int count;
+    /** The same again: "count" is a word of OQL. */
+    int number;
     long cents;
     double weight;
     boolean paid;
@@ -106,6 +108,7 @@ public final class Things {
     public Order(String id, int count) {
       this.id = id;
       this.count = count;
+      this.number = count;
       this.cents = count * 100L;
       this.weight = count / 2.0;
       this.paid = count % 2 == 0;
@@ -122,7 +125,8 @@ public final class Things {
 
     @Override
     public void toData(PdxWriter writer) {
-      writer.writeString("id", id).markIdentityField("id").writeInt("count", count).writeLong("cents", cents)
+      writer.writeString("id", id).markIdentityField("id").writeInt("count", count).writeInt("number", number)
+          .writeLong("cents", cents)
           .writeDouble("weight", weight).writeBoolean("paid", paid).writeChar("grade", grade).writeByte("flags", flags)
           .writeShort("shelf", shelf).writeFloat("ratio", ratio).writeDate("due", due).writeObject("colour", colour)
           .writeByteArray("seal", seal).writeStringArray("notes", notes).writeObject("lines", lines)
@@ -134,6 +138,7 @@ public final class Things {
     public void fromData(PdxReader reader) {
       id = reader.readString("id");
       count = reader.readInt("count");
+      number = reader.readInt("number");
       cents = reader.readLong("cents");
       weight = reader.readDouble("weight");
       paid = reader.readBoolean("paid");

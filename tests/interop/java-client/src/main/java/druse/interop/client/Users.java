@@ -37,6 +37,14 @@ final class Users {
     return scopes.toArray(String[]::new);
   }
 
+  /** Everything, and what continuous queries need beside it: stopping one and listing the durable ones. */
+  static String[] everythingAndQueries() {
+    List<String> scopes = new ArrayList<>(List.of(everything()));
+    scopes.add("grid:cluster:read");
+    scopes.add("grid:cluster:manage");
+    return scopes.toArray(String[]::new);
+  }
+
   /** A new token at every call. */
   TokenSource fresh(String user, Duration life) {
     return fresh(user, life, everything());
