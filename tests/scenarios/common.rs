@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use druse_client::auth::GateConfig;
-use druse_client::{Client, ClientBuilder, ClientConfig, Error, Region};
+use druse_client::feed::{FeedState, RegionEvent, Subscription};
+use druse_client::{
+    Client, ClientBuilder, ClientConfig, Clock, Credentials, Error, Micros, ProvidedCredentials, Region,
+};
 use druse_protocol::message::get::Get;
 use druse_protocol::message::key::KeyRef;
 use druse_protocol::message::value::ValueRef;
@@ -70,4 +73,61 @@ where
         outcomes.push(task.await.unwrap());
     }
     outcomes
+}
+
+/// Whether a provider tells the client how long its tokens live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lifetimes {
+    Told,
+    Secret,
+}
+
+/// A provider of tokens that end when `end` says.
+pub(crate) fn tokens(
+    name: impl Into<String>,
+    lifetimes: Lifetimes,
+    end: impl Fn() -> Micros + Send + Sync + 'static,
+) -> Tokens {
+    let name = name.into();
+    Tokens::scripted(move |call, _| {
+        let end = end();
+        let token = Credentials::token(format!("{name}:{call}:{}", end.0));
+        let provided = ProvidedCredentials::new(token);
+        Ok(if lifetimes == Lifetimes::Told { provided.expiring_at(end) } else { provided })
+    })
+}
+
+/// A provider of tokens that live so long from when they are asked for.
+pub(crate) fn living(grid: &Grid, name: impl Into<String>, lifetimes: Lifetimes, life: Duration) -> Tokens {
+    let clock = grid.clock();
+    tokens(name, lifetimes, move || clock.now() + life)
+}
+
+/// What a stream has handed out.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// The values of creates and updates.
+    pub(crate) values: Vec<i64>,
+    /// Those of the snapshot.
+    pub(crate) snapshot: Vec<i64>,
+    /// What was said of the feed.
+    pub(crate) states: Vec<FeedState>,
+}
+
+/// Everything that a stream hands out until nothing comes for that long. For virtual time, where it is no matter of luck
+/// what comes within a time.
+pub(crate) async fn until_quiet(stream: &mut Subscription<String, i64>, silence: Duration) -> Seen {
+    let mut seen = Seen::default();
+    while let Ok(Some(event)) = tokio::time::timeout(silence, stream.next()).await {
+        match event.unwrap() {
+            RegionEvent::Created { value, .. } | RegionEvent::Updated { value, .. } => {
+                seen.values.extend(value)
+            }
+            RegionEvent::Snapshot { value, .. } => seen.snapshot.extend(value),
+            RegionEvent::Feed(state) => seen.states.push(state),
+            RegionEvent::SnapshotComplete => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    seen
 }
