@@ -134,17 +134,12 @@ const fn operation(transition: CqTransition) -> CqOperation {
 
 /// Which changes concern a query: what its initial results must be undone by.
 pub(super) struct CqTarget {
+    pub(super) name: Arc<[u8]>,
     pub(super) predicate: Arc<CqPredicate>,
     pub(super) pdx: Arc<PdxRegistry>,
 }
 
 impl CqTarget {
-    pub(super) fn concerns(&self, shared: &SharedChange) -> bool {
-        let matches = |value| self.predicate.matches(shared.key(), value, &*self.pdx);
-        shared.old().and_then(|old| old.value()).is_some_and(matches)
-            || shared.change.record.value().is_some_and(matches)
-    }
-
     pub(super) fn is_about(&self, record: &Record) -> bool {
         record.value().is_some_and(|value| self.predicate.matches(record.key(), value, &*self.pdx))
     }

@@ -263,7 +263,8 @@ impl Feed {
         hit: Option<CqHit>,
         turn: &Turn<'_>,
     ) {
-        self.snapshots.iter().filter_map(Weak::upgrade).for_each(|snapshot| snapshot.note(shared));
+        let snapshots = self.snapshots.iter().filter_map(Weak::upgrade);
+        snapshots.for_each(|snapshot| snapshot.note(shared, interest, hit.as_ref()));
         let Some(lane) = self.lane(number) else { return };
         if let Some(last) = lane.last().filter(|last| last.seq() == shared.seq()) {
             last.interest = interest.max(last.interest);
@@ -349,8 +350,7 @@ impl Feed {
     /// A socket has come: for a new feed, or for one whose client is back; the shard has looked at the log up to `passed`.
     /// Returns what waits for a durable client.
     pub(super) fn connect(&mut self, primary: bool, passed: u64, turn: &mut Turn<'_>) -> usize {
-        let was = std::mem::replace(&mut self.connected, true);
-        if !was {
+        if !std::mem::replace(&mut self.connected, true) {
             turn.metrics.feeds.away.dec();
         }
         turn.metrics.feeds.opened.inc();
@@ -358,10 +358,6 @@ impl Feed {
         self.owed.clear();
         (self.cut, self.leaves) = (false, false);
         self.last_write = turn.now;
-        if was {
-            self.take_back();
-            self.tell_again();
-        }
         for lane in self.lanes.iter_mut().filter(|lane| lane.number > 0 && lane.cell.is_some()) {
             lane.awaits_user = true;
         }

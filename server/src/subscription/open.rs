@@ -64,10 +64,8 @@ impl OpenError {
 enum Before {
     /// There is none that counts.
     Nothing,
-    /// It goes on.
-    Resume(FeedId),
-    /// It goes on, but what waited was lost: the client has to fetch everything anew.
-    Resynchronise(FeedId),
+    /// It goes on, perhaps on another socket than the one that it still has.
+    GoesOn { id: FeedId, replaces_socket: bool },
 }
 
 impl Shard {
@@ -81,14 +79,15 @@ impl Shard {
         bell: impl FnOnce(FeedId) -> Arc<dyn CellWatcher>,
         now: Micros,
     ) -> Result<Opened, OpenError> {
-        match self.before(&opening)? {
-            Before::Nothing => Ok(self.open_new(opening, bell, now)),
-            Before::Resume(id) => Ok(self.resume(id, opening, false, now)),
-            Before::Resynchronise(id) => Ok(self.resume(id, opening, true, now)),
-        }
+        Ok(match self.before(&opening, now)? {
+            Before::Nothing => self.open_new(opening, bell, now),
+            Before::GoesOn { id, replaces_socket } => {
+                Opened { replaces_socket, ..self.resume(id, opening, now) }
+            }
+        })
     }
 
-    fn before(&mut self, opening: &Opening) -> Result<Before, OpenError> {
+    fn before(&mut self, opening: &Opening, now: Micros) -> Result<Before, OpenError> {
         let Some(id) = self.find(&opening.key) else { return Ok(Before::Nothing) };
         let Some(feed) = self.feed(id) else { return Ok(Before::Nothing) };
         let theirs = opening.cell.as_ref().map(|cell| cell.name());
@@ -105,8 +104,13 @@ impl Shard {
         if feed.connected && feed.is_durable() && feed.client.identity != opening.client.identity {
             return Err(OpenError::DurableInUse);
         }
-        let is_lost = !feed.client.has_several_users && feed.lanes.iter().any(|lane| lane.lost.is_some());
-        Ok(if is_lost { Before::Resynchronise(id) } else { Before::Resume(id) })
+        let replaces_socket = feed.connected;
+        // A socket that is replaced is as good as broken: what went out on it has perhaps not arrived.
+        if replaces_socket && self.with_feed(id, now, |feed, turn| feed.disconnect(turn)) != Some(false) {
+            self.remove(id);
+            return Ok(Before::Nothing);
+        }
+        Ok(Before::GoesOn { id, replaces_socket })
     }
 
     fn open_new(
@@ -130,14 +134,17 @@ impl Shard {
         Opened { id, endpoint_type: 0, queue_size, replaces_socket: false }
     }
 
-    fn resume(&mut self, id: FeedId, opening: Opening, anew: bool, now: Micros) -> Opened {
+    /// The feed goes on; or, if what waited was lost, the client has to fetch everything anew.
+    fn resume(&mut self, id: FeedId, opening: Opening, now: Micros) -> Opened {
+        let is_lost =
+            |feed: &Feed| !feed.client.has_several_users && feed.lanes.iter().any(|it| it.lost.is_some());
+        let anew = self.feed(id).is_some_and(is_lost);
         if anew {
             self.forget_registrations(id);
         }
         let passed = self.passed();
         let mut opened = Opened { id, endpoint_type: 0, queue_size: 0, replaces_socket: false };
         self.with_feed(id, now, |feed, turn| {
-            opened.replaces_socket = feed.connected;
             let was_secondary = feed.state == State::Secondary;
             feed.client = opening.client;
             // The login may be the same cell; if not, it is the same user's, with whom the feed goes on.

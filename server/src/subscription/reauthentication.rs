@@ -149,7 +149,9 @@ impl Feed {
 
     /// Asks now, or as soon as it may be asked again.
     fn schedule_ask(&mut self, at: usize, turn: &mut Turn<'_>) {
-        if !self.client.version.knows_expiry() {
+        // A Java client with several users cannot tell whose login is meant, and ends its feed.
+        let knows_whose = !self.client.has_several_users || self.client.takes_notices;
+        if !self.client.version.knows_expiry() || !knows_whose {
             return;
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };

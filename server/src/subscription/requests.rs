@@ -75,9 +75,10 @@ impl Shard {
                 if is_new {
                     turn.metrics.feeds.registrations.inc();
                 }
-                let line = if is_new { last } else { feed.line(0) };
+                // Also of a new registration: an older one of the same keys may have changes that wait.
+                let line = feed.line(0);
                 let snapshot = Snapshot::of_interest(region, Matcher::new(interest), line, passed);
-                feed.watch_for(&snapshot, 0, |pending| pending.interest.is_some());
+                feed.watch_for(&snapshot, 0);
                 snapshot
             });
             snapshots.extend(snapshot);
@@ -135,11 +136,13 @@ impl Shard {
             feed.tell_lost_query(&request.name, request.region.path(), turn);
             let lane = feed.cq(&request.name).map_or(0, |cq| cq.lane);
             initial.then(|| {
-                let target = CqTarget { predicate: Arc::clone(&request.predicate), pdx: Arc::clone(&pdx) };
+                let target = CqTarget {
+                    name: Arc::clone(&request.name),
+                    predicate: Arc::clone(&request.predicate),
+                    pdx: Arc::clone(&pdx),
+                };
                 let snapshot = Snapshot::of_query(request.region.id(), target, line, passed);
-                feed.watch_for(&snapshot, lane, |pending| {
-                    pending.cqs.iter().any(|hit| hit.name == request.name)
-                });
+                feed.watch_for(&snapshot, lane);
                 snapshot
             })
         });
@@ -337,10 +340,11 @@ impl super::feed::Feed {
     }
 
     /// Writes into a snapshot what waits, and from now on what comes.
-    fn watch_for(&mut self, snapshot: &Arc<Snapshot>, lane: u32, counts: impl Fn(&Pending) -> bool) {
+    fn watch_for(&mut self, snapshot: &Arc<Snapshot>, lane: u32) {
         if let Some(lane) = self.lane(lane) {
-            for pending in lane.waiting().filter(|pending| counts(pending)) {
-                snapshot.note_waiting(&pending.change);
+            for Pending { change, interest, cqs } in lane.waiting() {
+                snapshot.note(change, *interest, None);
+                cqs.iter().for_each(|hit| snapshot.note(change, None, Some(hit)));
             }
         }
         self.snapshots.push(Arc::downgrade(snapshot));

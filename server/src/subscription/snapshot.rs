@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::cq::CqTarget;
+use super::frames::CqHit;
 use super::interest::{Interest, Matcher};
 use super::shared::SharedChange;
 use crate::engine::{Record, RegionId};
@@ -57,28 +58,20 @@ impl Snapshot {
         })
     }
 
-    /// A change behind the line: the first one of its key says what stood there at the line.
-    pub(super) fn note(&self, shared: &SharedChange) {
-        if shared.change.region == self.region && self.counts(shared) {
-            self.note_waiting(shared);
-        }
-    }
-
-    /// The same of a change that is known to count.
-    pub(super) fn note_waiting(&self, shared: &SharedChange) {
-        if shared.seq() <= self.line {
+    /// A change that goes to the client because of its interest, or because of one of its queries. Of those behind the
+    /// line the first one of its key says what stood there at the line. What the client is not told for the sake of this
+    /// registration does not count: the snapshot has to bring it.
+    pub(super) fn note(&self, shared: &SharedChange, interest: Option<bool>, hit: Option<&CqHit>) {
+        let counts = match &self.target {
+            Target::Interest(target) => interest.is_some() && target.concerns(shared.key()),
+            Target::Query(query) => hit.is_some_and(|hit| hit.name == query.name),
+        };
+        if !counts || shared.change.region != self.region || shared.seq() <= self.line {
             return;
         }
         let mut before = self.before.lock();
         if !before.contains_key(shared.key()) {
             before.insert(shared.key().into(), shared.old().cloned());
-        }
-    }
-
-    fn counts(&self, shared: &SharedChange) -> bool {
-        match &self.target {
-            Target::Interest(interest) => interest.concerns(shared.key()),
-            Target::Query(query) => query.concerns(shared),
         }
     }
 
