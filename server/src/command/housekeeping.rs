@@ -24,8 +24,9 @@ pub(crate) fn goodbye(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Res
         return Ok(Answer::Close(CloseReason::Requested));
     }
     let keep = CloseConnection::decode(message).keep_alive;
-    let key = exchange.client.key.clone();
-    let left = exchange.core.feeds.ask(&exchange.client.key, move |shard, now| shard.leave(&key, keep, now));
+    let (key, since) = (exchange.client.key.clone(), exchange.client.since);
+    let left =
+        exchange.core.feeds.ask(&exchange.client.key, move |shard, now| shard.leave(&key, keep, since, now));
     Ok(exchange.await_feed(async move { Ok(left.await) }, |exchange, _| {
         // A node that ends has no feeds any more; that, too, is a goodbye.
         acknowledge(exchange)?;

@@ -24,6 +24,8 @@ pub(crate) struct Client {
     pub(crate) key: Box<[u8]>,
     /// Whether the connection is the one over which a client directs its feed.
     pub(crate) directs_feed: bool,
+    /// When it said hello.
+    pub(crate) since: Micros,
     /// Where it is.
     pub(crate) peer: Peer,
     /// The users of the client; `None` on a node that asks nobody who they are.
@@ -65,12 +67,13 @@ pub(crate) enum Shown {
 
 impl Client {
     /// A client that has said hello.
-    pub(crate) fn new(core: &NodeCore, hello: &ClientHello, peer: Peer) -> Self {
+    pub(crate) fn new(core: &NodeCore, hello: &ClientHello, peer: Peer, now: Micros) -> Self {
         let key = identity_key(&hello.client_id);
         let logins = core.security.as_ref().map(|security| security.connect(&key));
         Self {
             key: key.into(),
             directs_feed: hello.mode == CommunicationMode::ClientToServerForQueue,
+            since: now,
             version: hello.version,
             identity: ClientIdentity::new(hello.client_id.essential()),
             peer,

@@ -7,6 +7,7 @@ use druse_protocol::compat::NO_CREDENTIALS;
 use druse_protocol::handshake::{
     AcceptanceCode, ClientHello, CommunicationMode, HelloError, SecurityMode, Welcome, put_refusal,
 };
+use druse_protocol::time::Micros;
 use druse_protocol::version::VersionOrdinal;
 
 use super::client::Client;
@@ -26,21 +27,21 @@ pub(super) enum Greeting {
 }
 
 /// Reads a hello and answers it.
-pub(super) fn greet(core: &NodeCore, peer: &Peer, input: &[u8], out: &mut BytesMut) -> Greeting {
+pub(super) fn greet(core: &NodeCore, peer: &Peer, input: &[u8], out: &mut BytesMut, now: Micros) -> Greeting {
     let (hello, size) = match ClientHello::decode(input) {
         Ok(Some(read)) => read,
         Ok(None) => return Greeting::Incomplete,
         Err(error) => return Greeting::Refused(refuse_bytes(core, error, out)),
     };
     if hello.mode.is_feed() {
-        let client = Client::new(core, &hello, peer.clone());
+        let client = Client::new(core, &hello, peer.clone(), now);
         return Greeting::Feed(Box::new(client), Box::new(hello), size);
     }
     if let Some((code, text)) = refusal(core, &hello) {
         return Greeting::Refused(refuse(core, hello.mode, hello.version, code, text, out));
     }
     Welcome::accepted(core.member.clone()).encode(out);
-    Greeting::Accepted(Box::new(Client::new(core, &hello, peer.clone())), size)
+    Greeting::Accepted(Box::new(Client::new(core, &hello, peer.clone(), now)), size)
 }
 
 fn refusal(core: &NodeCore, hello: &ClientHello) -> Option<(AcceptanceCode, &'static str)> {

@@ -152,7 +152,7 @@ impl ConnectionEngine for Session {
     fn receive(&mut self, input: &[u8], now: Micros, out: &mut BytesMut) -> Step<Completion> {
         self.begin_step();
         let Stage::Handshake(peer) = &self.stage else { return self.serve(input, now, out) };
-        match handshake::greet(&self.core, peer, input, out) {
+        match handshake::greet(&self.core, peer, input, out, now) {
             Greeting::Incomplete => Step { consumed: 0, next: Next::Input },
             Greeting::Refused(reason) => self.over(input.len(), reason),
             Greeting::Feed(client, hello, size) => {

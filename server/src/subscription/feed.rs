@@ -142,6 +142,9 @@ pub(crate) struct Feed {
     pub(super) cut: bool,
     /// Whether the client has said that it will not come back.
     pub(super) leaves: bool,
+    /// When the socket of before went, until the client has registered something since; the earliest time of all once the
+    /// client has a socket again.
+    pub(super) away_since: Option<Micros>,
 }
 
 /// What is waited for after a feed was resumed.
@@ -199,6 +202,7 @@ impl Feed {
             bell,
             cut: false,
             leaves: false,
+            away_since: None,
         }
     }
 
@@ -338,6 +342,13 @@ impl Feed {
         metrics.lanes_held.add(-i64::try_from(held).unwrap_or_default());
     }
 
+    /// Whether a goodbye on a connection that the client has had since then means only this connection. A Java client that
+    /// finds its server to have failed while it was opening the way back closes what it has just opened, with the words
+    /// with which it leaves for good, and tries again (Geode's QueueManagerImpl.addToConnectionList).
+    pub(super) fn is_coming_back(&self, since: Micros) -> bool {
+        self.away_since.is_some_and(|lost| since >= lost)
+    }
+
     /// Ends the socket as soon as what was begun is out.
     pub(super) fn drain(&mut self, now: Micros) {
         if self.connected {
@@ -417,6 +428,7 @@ impl Feed {
     pub(super) fn disconnect(&mut self, turn: &Turn<'_>) -> bool {
         if std::mem::take(&mut self.connected) {
             turn.metrics.feeds.away.inc();
+            self.away_since.get_or_insert(turn.now);
         }
         self.owed.clear();
         self.resume = None;

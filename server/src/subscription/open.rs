@@ -104,7 +104,11 @@ impl Shard {
         if feed.connected && feed.is_durable() && feed.client.identity != opening.client.identity {
             return Err(OpenError::DurableInUse);
         }
-        let replaces_socket = feed.connected;
+        let (replaces_socket, is_another) = (feed.connected, feed.client.identity != opening.client.identity);
+        if let Some(feed) = self.feed_mut(id) {
+            // Another process that uses a durable id means its goodbye as it says it.
+            feed.away_since = (!is_another).then_some(Micros::MIN);
+        }
         // A socket that is replaced is as good as broken: what went out on it has perhaps not arrived.
         if replaces_socket && self.with_feed(id, now, |feed, turn| feed.disconnect(turn)) != Some(false) {
             self.remove(id);

@@ -62,7 +62,7 @@ impl Shard {
         request: &InterestRequest,
         now: Micros,
     ) -> Result<Registered, NoFeed> {
-        let id = self.find(key).ok_or(NoFeed)?;
+        let id = self.find_settled(key)?;
         let (passed, last) = (self.passed(), self.last_seq());
         let region = request.region.id();
         let mut snapshots = Vec::new();
@@ -84,6 +84,13 @@ impl Shard {
             snapshots.extend(snapshot);
         }
         Ok(Registered { primary: self.is_primary(id), snapshots })
+    }
+
+    /// The feed of a client that has registered something, and with that is back for good.
+    fn find_settled(&mut self, key: &[u8]) -> Result<FeedId, NoFeed> {
+        let id = self.find(key).ok_or(NoFeed)?;
+        self.feed_mut(id).ok_or(NoFeed)?.away_since = None;
+        Ok(id)
     }
 
     /// UNREGISTER_INTEREST and its list form.
@@ -118,7 +125,7 @@ impl Shard {
         initial: bool,
         now: Micros,
     ) -> Result<Option<Arc<Snapshot>>, NoFeed> {
-        let id = self.find(key).ok_or(NoFeed)?;
+        let id = self.find_settled(key)?;
         let (passed, last) = (self.passed(), self.last_seq());
         let known = self.feed(id).and_then(|feed| feed.cq(&request.name).cloned());
         let known =
@@ -253,10 +260,15 @@ impl Shard {
         Some((Arc::clone(&change.region), change.change.record.clone()))
     }
 
-    /// The client says goodbye. Its queue stays only if it is durable and wants that.
-    pub(crate) fn leave(&mut self, key: &[u8], keep: bool, now: Micros) {
+    /// The client says goodbye, on a connection that it has had since then. Its queue stays if it is durable and wants
+    /// that, or if the client is only giving up an attempt to come back.
+    pub(crate) fn leave(&mut self, key: &[u8], keep: bool, since: Micros, now: Micros) {
         let Some(id) = self.find(key) else { return };
         let stays = self.with_feed(id, now, |feed, _| {
+            if feed.is_coming_back(since) {
+                feed.drain(now);
+                return true;
+            }
             let stays = keep && feed.is_durable();
             feed.leaves = !stays;
             feed.cut = feed.connected;

@@ -8,6 +8,7 @@ use druse_protocol::message::housekeeping::CloseConnection;
 use druse_protocol::message::interest::{
     DataPolicy, Interest, InterestReply, InterestResultPolicy, InterestTerms, RegisterInterest,
 };
+use druse_protocol::time::Clock as _;
 use tokio::io::{AsyncReadExt, DuplexStream};
 
 use super::*;
@@ -131,6 +132,7 @@ impl Node {
     /// The connection over which a client directs its feed.
     async fn queue_connection(&self, client: i32, version: VersionOrdinal) -> Talk {
         let mut talk = self.talk(version);
+        talk.now = self.clock.now();
         let mode = CommunicationMode::ClientToServerForQueue;
         let mut bytes = Vec::new();
         ClientHello { mode, ..hello_of(client, version) }.encode(&mut bytes);
@@ -206,6 +208,12 @@ impl Talk {
         }
         entries.sort();
         entries
+    }
+
+    async fn goodbye(&mut self) {
+        let mut close = Vec::new();
+        CloseConnection { keep_alive: false }.encode(&mut close, &self.envelope());
+        self.send(&close).await;
     }
 
     async fn execute(&mut self, name: &str, query: &str) -> Result<(), Refused> {
@@ -406,9 +414,7 @@ async fn nothing_is_left_when_a_client_says_goodbye() {
     queue.register(Interest::ALL_KEYS, InterestResultPolicy::None).await;
     queue.execute("q", "select * from /orders o where o > 'a'").await.expect("runs");
     assert_eq!(node.core.metrics.feeds.registrations.get(), 2);
-    let mut close = Vec::new();
-    CloseConnection { keep_alive: false }.encode(&mut close, &queue.envelope());
-    queue.send(&close).await;
+    queue.goodbye().await;
     assert_eq!(feed.next().await, Heard::End);
     drop(queue);
     tokio::time::sleep(2 * SECOND).await;
@@ -416,6 +422,41 @@ async fn nothing_is_left_when_a_client_says_goodbye() {
     assert_eq!((feeds.live.get(), feeds.away.get(), feeds.registrations.get()), (0, 0, 0));
     assert_eq!(node.core.metrics.logins_live.get(), 0);
     assert_eq!(node.logouts(), 2);
+}
+
+/// What a Java client does whose server it takes for failed while it is coming back.
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_on_the_way_back_costs_no_event() {
+    let node = Node::open();
+    let hello = feed_hello(1, OLD, SecurityMode::None);
+    let mut queue = node.queue_connection(1, OLD).await;
+    let mut feed = node.feed(&hello).await;
+    queue.register(Interest::ALL_KEYS, InterestResultPolicy::None).await;
+    assert_eq!(feed.next().await, Heard::Marker);
+    drop(feed);
+    node.wait(SECOND).await;
+    node.put("a", "1");
+    for has_feed in [false, true] {
+        let mut queue = node.queue_connection(1, OLD).await;
+        let feed = match has_feed {
+            true => Some(node.feed(&hello).await),
+            false => None,
+        };
+        queue.goodbye().await;
+        node.wait(SECOND).await;
+        if let Some(mut feed) = feed {
+            assert_eq!(feed.next().await, Heard::Marker);
+            assert_eq!(feed.next().await, Heard::End);
+        }
+    }
+    let mut feed = node.feed(&hello).await;
+    assert_eq!(feed.next().await, Heard::Marker);
+    queue.register(Interest::ALL_KEYS, InterestResultPolicy::None).await;
+    assert_eq!(feed.next().await, created("a", "1"));
+    queue.goodbye().await;
+    assert_eq!(feed.next().await, Heard::End);
+    node.wait(SECOND).await;
+    assert_eq!(node.core.metrics.feeds.live.get(), 0, "this time it was meant");
 }
 
 #[tokio::test(start_paused = true)]
