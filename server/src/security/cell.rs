@@ -55,6 +55,8 @@ pub(crate) struct Cell {
     subject: ArcSwapOption<Subject>,
     /// Requests that were told to log in and have not done so yet.
     invitations: AtomicU32,
+    /// Logins that came and took.
+    taken: AtomicU32,
     /// Logins that came and were no fresher than the one at hand.
     stale: AtomicU32,
     /// Whether one operation is to be refused so that its client logs in before the end comes.
@@ -133,6 +135,7 @@ impl Cell {
             }),
             subject: ArcSwapOption::new(Some(subject)),
             invitations: AtomicU32::new(0),
+            taken: AtomicU32::new(1),
             stale: AtomicU32::new(0),
             nudge: AtomicBool::new(false),
             context,
@@ -167,6 +170,11 @@ impl Cell {
     pub(crate) fn take_invitation(&self) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         self.invitations.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    /// How many logins took.
+    pub(crate) fn logins(&self) -> u32 {
+        self.taken.load(Ordering::Acquire)
     }
 
     /// How many logins were answered with success although they were no fresher than the one at hand.
@@ -345,6 +353,7 @@ impl Cell {
         self.subject.store(Some(Arc::clone(subject)));
         self.deadline.store(end.0, Ordering::Release);
         self.generation.fetch_add(1, Ordering::Release);
+        self.taken.fetch_add(1, Ordering::Release);
         self.nudge.store(false, Ordering::Release);
         self.context.deadlines.set(self, before, end);
         state.tell();

@@ -166,8 +166,8 @@ impl ClientUserAuths {
         Ok(Admitted { unique_id, renewed })
     }
 
-    /// Takes the login in that came with a feed. From now on the client has one user: all ids of that principal name one
-    /// and the same login, the freshest.
+    /// Takes the login in that came with a feed. It counts for the feed alone until [`ClientUserAuths::belongs_to`]: whether
+    /// the feed may be opened is still to be seen.
     ///
     /// # Errors
     /// As [`ClientUserAuths::admit`].
@@ -179,23 +179,36 @@ impl ClientUserAuths {
     ) -> Result<Arc<Cell>, AuthError> {
         let subject = &login.subject;
         check_end(subject, now)?;
-        let mut state = self.state.write();
+        let state = self.state.write();
         security.check_revoked(subject)?;
-        let cell = match state.freshest(subject.name(), now) {
-            Some(cell) => {
-                cell.rebind(subject)?;
-                cell
-            }
-            None => security.new_cell(Arc::clone(subject)),
+        let Some(cell) = state.freshest(subject.name(), now) else {
+            return Ok(security.new_cell(Arc::clone(subject)));
         };
-        let merged = state.merge(&cell);
-        state.users = Users::One(Arc::clone(&cell));
+        cell.rebind(subject)?;
+        Ok(cell)
+    }
+
+    /// A feed with credentials was opened. From now on the client has one user: all ids of that principal name one and the
+    /// same login, the freshest.
+    pub(crate) fn belongs_to(&self, security: &Security, cell: &Arc<Cell>, now: Micros) {
+        let mut state = self.state.write();
+        let merged = state.merge(cell);
+        state.users = Users::One(Arc::clone(cell));
+        // A login that came on another connection in between is not lost. One that is older is refused, which is right.
+        for subject in merged.iter().filter_map(|other| other.subject(now)) {
+            let _ = subject.as_ref().map(|subject| cell.rebind(subject));
+        }
+        // Nor is a revocation that came in between and did not find the cell.
+        if let Some(Some(subject)) = cell.subject(now).as_deref()
+            && security.check_revoked(subject).is_err()
+        {
+            cell.expire_subject(subject, now);
+        }
         drop(state);
         if !merged.is_empty() {
             self.removals.fetch_add(1, Ordering::Release);
             merged.iter().for_each(|cell| cell.close());
         }
-        Ok(cell)
     }
 
     /// A feed without credentials has come: the client has several users, each with a login of its own.

@@ -245,11 +245,18 @@ impl Feed {
     /// Gives a lane the login that its user has now.
     pub(super) fn rebind(&mut self, number: u32, cell: &Arc<Cell>) {
         let bell = Arc::clone(&self.bell);
-        if let Some(lane) = self.lane(number) {
-            if let Some(before) = lane.cell.replace(Arc::clone(cell)) {
-                before.watch(None);
-            }
-            cell.watch(Some(bell));
+        let Some(lane) = self.lane(number) else { return };
+        if let Some(before) = lane.cell.replace(Arc::clone(cell)) {
+            self.unwatch(&before);
+        }
+        cell.watch(Some(bell));
+    }
+
+    /// Nothing more is to be heard of a login, unless another lane rests on it, too.
+    pub(super) fn unwatch(&self, cell: &Arc<Cell>) {
+        let rests = |lane: &Lane| lane.cell.as_ref().is_some_and(|it| Arc::ptr_eq(it, cell));
+        if !self.lanes.iter().any(rests) {
+            cell.watch(None);
         }
     }
 
@@ -298,7 +305,7 @@ impl Feed {
     }
 
     /// The lane that keeps most alive: whoever waits for long must not cost the others their events.
-    fn heaviest(&self) -> u32 {
+    pub(super) fn heaviest(&self) -> u32 {
         let weight = |lane: &&Lane| {
             let (events, bytes) = self.unacknowledged.size_of(lane.number);
             (lane.bytes + bytes, lane.events + events)
@@ -317,7 +324,7 @@ impl Feed {
     }
 
     /// More waits than may: what waits is dropped, and the client is made to fetch the present state.
-    fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
+    pub(super) fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
         let single = !self.client.has_several_users;
         let sent = self.unacknowledged.drop_lane(number);
         let Some(lane) = self.lane(number) else { return };
@@ -327,7 +334,8 @@ impl Feed {
         turn.metrics.feeds.resynchronised.inc();
         turn.metrics.feeds.events_lost.add(last.saturating_sub(first) + 1);
         tracing::warn!(client = %self.client.name, lane = number, first, last, "events were dropped: the client is resynchronised");
-        if single {
+        // A secondary goes on collecting nothing: its client learns of it when this node is to tell.
+        if single && self.state != State::Secondary {
             self.drain(turn.now);
         }
     }
@@ -415,6 +423,9 @@ impl Feed {
         }
         self.owed.push_back(frames::marker(turn.stamp));
         self.state = State::Running;
+        if !self.client.has_several_users && self.lanes.iter().any(|lane| lane.lost.is_some()) {
+            self.drain(turn.now);
+        }
     }
 
     /// CLIENT_READY.
