@@ -16,6 +16,8 @@ use druse_protocol::time::Micros;
 
 use super::feed::{Feed, Turn, merged};
 use super::policies::FeedPolicies;
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use super::told::Loss;
 use super::{cq, frames};
 use crate::metrics::FeedMetrics;
@@ -55,6 +57,10 @@ impl Feed {
     fn release(&mut self, at: usize, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map_or(0, |cell| cell.generation());
+        #[cfg(test)]
+        if bug::is_in(Bug::KeptWait) && lane.wait.since.is_some() {
+            return;
+        }
         if lane.wait.since.take().is_some() {
             lane.wait.next_ask = None;
             turn.metrics.feeds.lanes_held.dec();

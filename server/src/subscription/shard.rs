@@ -406,6 +406,12 @@ impl Shard {
         }
     }
 
+    /// How many feeds there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.feeds.len()
+    }
+
     /// Counts what waits, for metrics.
     pub(crate) fn usage(&self) -> (usize, usize) {
         let add = |(events, bytes): (usize, usize), feed: &Feed| {
