@@ -118,6 +118,13 @@ impl ClientUserAuths {
         true
     }
 
+    /// A login on which a feed rests has ended: goes on with a newer one that its user has under another id. Returns
+    /// whether there was one.
+    pub(crate) fn go_on(&self, cell: &Arc<Cell>, now: Micros) -> bool {
+        let state = self.state.read();
+        state.same_user(cell).any(|other| other.is_live(now) && cell.take_over(other, now))
+    }
+
     /// How long the next login of this identity has to wait before the manager is asked.
     pub(super) fn delay(&self, now: Micros) -> Duration {
         let mut state = self.state.write();
@@ -144,7 +151,10 @@ impl ClientUserAuths {
             && let Some(id) = state.ids.get(&unique_id)
         {
             return match id.cell.rebind(subject)? {
-                Rebound::Replaced | Rebound::Stale => Ok(Admitted { unique_id, renewed: true }),
+                Rebound::Replaced | Rebound::Stale => {
+                    state.free(&id.cell, now);
+                    Ok(Admitted { unique_id, renewed: true })
+                }
             };
         }
         let known = state.adopter(subject, now);
@@ -156,6 +166,7 @@ impl ClientUserAuths {
             }
             None => security.new_cell(Arc::clone(subject)),
         };
+        state.free(&cell, now);
         let mut dropped = state.make_room(security.policies().ids_per_client, login.names_no_ids, now);
         let unique_id = security.new_unique_id(|id| state.ids.contains_key(&id));
         dropped += state.issue(unique_id, cell);
@@ -270,6 +281,22 @@ impl State {
             Users::Several => self.cells().filter(waits).find(|cell| &*cell.name() == subject.name()),
         };
         found.cloned()
+    }
+
+    /// Whoever logs in frees all that waits for that user, under whichever id: two threads of a client that log in at once
+    /// leave two logins, of which the client then uses one and a feed perhaps rests on the other.
+    fn free(&self, cell: &Arc<Cell>, now: Micros) {
+        let Some(subject) = cell.subject(now).as_deref().and_then(Option::as_ref).cloned() else { return };
+        for waiting in self.same_user(cell).filter(|it| !it.is_live(now) && it.is_watched()) {
+            // One that was cut off after this login was made stays so.
+            let _ = waiting.rebind(&subject);
+        }
+    }
+
+    /// The other logins of the user of `cell`.
+    fn same_user(&self, cell: &Arc<Cell>) -> impl Iterator<Item = &Arc<Cell>> {
+        let name = cell.name();
+        self.cells().filter(move |it| !Arc::ptr_eq(it, cell) && it.name() == name)
     }
 
     /// Of the logins of that principal the one that lasts longest.

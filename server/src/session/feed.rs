@@ -43,12 +43,7 @@ pub(super) fn open(exchange: &mut Exchange<'_>, hello: &ClientHello) -> Answer {
             let error = AuthError::Required(NO_CREDENTIALS.to_owned());
             deny(exchange, &facts, &error)
         }
-        SecurityMode::MultiUserFeed => {
-            if let Some(logins) = &exchange.client.logins {
-                logins.has_several_users();
-            }
-            begin(exchange, facts, None)
-        }
+        SecurityMode::MultiUserFeed => begin(exchange, facts, None),
     }
 }
 
@@ -131,7 +126,7 @@ fn begin(exchange: &mut Exchange<'_>, facts: Facts, cell: Option<Arc<Cell>>) -> 
         let completion: Completion = Box::new(move |exchange| {
             Ok(match opened {
                 Ok(Ok(opened)) => {
-                    settle(exchange, cell.as_ref());
+                    settle(exchange, &facts, cell.as_ref());
                     welcome(exchange, &facts, opened)
                 }
                 Ok(Err(error)) => refuse(exchange, &facts, &refusal(error)),
@@ -142,12 +137,13 @@ fn begin(exchange: &mut Exchange<'_>, facts: Facts, cell: Option<Arc<Cell>>) -> 
     }))
 }
 
-/// The feed is open: whoever has shown credentials for it is the client's one user.
-fn settle(exchange: &Exchange<'_>, cell: Option<&Arc<Cell>>) {
-    if let (Some(security), Some(logins), Some(cell)) =
-        (&exchange.core.security, &exchange.client.logins, cell)
-    {
-        logins.belongs_to(security, cell, exchange.now);
+/// The feed is open: whoever has shown credentials for it is the client's one user; if nobody has, it has several.
+fn settle(exchange: &Exchange<'_>, facts: &Facts, cell: Option<&Arc<Cell>>) {
+    let (Some(security), Some(logins)) = (&exchange.core.security, &exchange.client.logins) else { return };
+    match cell {
+        Some(cell) => logins.belongs_to(security, cell, exchange.now),
+        None if facts.client.has_several_users => logins.has_several_users(),
+        None => {}
     }
 }
 

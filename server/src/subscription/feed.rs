@@ -316,10 +316,15 @@ impl Feed {
     /// Changes were dropped that nobody has looked at.
     pub(super) fn miss(&mut self, first: u64, last: u64, turn: &Turn<'_>) {
         for number in self.lanes.iter().map(|lane| lane.number).collect::<Vec<_>>() {
-            if let Some(lane) = self.lane(number) {
-                lane.lost = merged(lane.lost, Some((first, last)));
-                self.overflow(number, turn);
-            }
+            self.lose(number, (first, last), turn);
+        }
+    }
+
+    /// Changes of a lane are gone, and with them what waits behind them.
+    fn lose(&mut self, number: u32, range: (u64, u64), turn: &Turn<'_>) {
+        if let Some(lane) = self.lane(number) {
+            lane.lost = merged(lane.lost, Some(range));
+            self.overflow(number, turn);
         }
     }
 
@@ -447,8 +452,8 @@ impl Feed {
         self.tell_again();
         let trimmed = self.unacknowledged.take_trimmed();
         // A socket that was closed in peace has brought everything that was written to it.
-        if let Some((first, last)) = trimmed.filter(|_| !matches!(self.state, State::Draining { .. })) {
-            self.miss(first, last, turn);
+        if !matches!(self.state, State::Draining { .. }) {
+            trimmed.into_iter().for_each(|(lane, range)| self.lose(lane, range, turn));
         }
         let revoked = std::mem::take(&mut self.cut);
         match self.client.durable {

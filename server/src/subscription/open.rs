@@ -156,7 +156,10 @@ impl Shard {
                 feed.rebind(0, cell);
             }
             let waiting = feed.connect(opening.primary, passed, turn);
-            if feed.is_durable() {
+            if feed.is_durable() && anew {
+                // As if there were none: what it held is gone.
+                opened.queue_size = -2;
+            } else if feed.is_durable() {
                 opened.endpoint_type = if was_secondary { 1 } else { 2 };
                 opened.queue_size = i32::try_from(waiting).unwrap_or(i32::MAX);
             } else if !anew {

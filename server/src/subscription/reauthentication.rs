@@ -16,6 +16,8 @@ use druse_protocol::time::Micros;
 
 use super::feed::{Feed, Turn, merged};
 use super::policies::FeedPolicies;
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use super::told::Loss;
 use super::{cq, frames};
 use crate::metrics::FeedMetrics;
@@ -55,6 +57,10 @@ impl Feed {
     fn release(&mut self, at: usize, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map_or(0, |cell| cell.generation());
+        #[cfg(test)]
+        if bug::is_in(Bug::KeptWait) && lane.wait.since.is_some() {
+            return;
+        }
         lane.wait.end = lane.cell.as_ref().map(|cell| cell.deadline());
         if lane.wait.since.take().is_some() {
             lane.wait.next_ask = None;
@@ -69,6 +75,9 @@ impl Feed {
 
     /// The login has run out: what is due waits, and the client is asked.
     fn hold(&mut self, at: usize, turn: &mut Turn<'_>) {
+        if self.goes_on(at, turn.now) {
+            return self.release(at, turn);
+        }
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let (stale, logins) = lane.cell.as_ref().map_or((0, 0), |cell| (cell.stale_logins(), cell.logins()));
         let logins_before = std::mem::replace(&mut lane.wait.logins, logins);
@@ -95,6 +104,14 @@ impl Feed {
         } else {
             self.schedule_ask(at, turn);
         }
+    }
+
+    /// Whether one user among several has a newer login under another id, with which the lane goes on. What comes later
+    /// is not looked for: whoever logs in frees the lane.
+    fn goes_on(&self, at: usize, now: Micros) -> bool {
+        let Some(lane) = self.lanes.get(at).filter(|lane| lane.wait.since.is_none()) else { return false };
+        let (Some(logins), Some(cell)) = (&self.logins, &lane.cell) else { return false };
+        self.client.has_several_users && logins.go_on(cell, now)
     }
 
     /// The login was ended from outside: nothing goes out any more, and nobody is asked.
@@ -280,8 +297,10 @@ impl Feed {
             return;
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        let Some((from, to)) = merged(lane.lost.take(), lane.untold.take()) else { return };
         let number = lane.number;
+        let lost = merged(lane.lost.take(), lane.untold.take());
+        self.tell_lost_queries(number, turn);
+        let Some((from, to)) = lost else { return };
         let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.tell(at, LaneNews::Lost { from: place(from), to: place(to) });
         self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
