@@ -210,6 +210,25 @@ impl Lane {
         self.items.push_front(item);
     }
 
+    /// Of these changes that wait, values are wanted, too, if they go to anybody who has interest.
+    pub(super) fn want_values(&mut self, of: impl Fn(&Pending) -> bool) {
+        for item in &mut self.items {
+            if let Item::Event(pending) = item
+                && pending.interest == Some(false)
+                && of(pending)
+            {
+                pending.interest = Some(true);
+            }
+        }
+    }
+
+    /// The same of the last change, if it is that one.
+    pub(super) fn last_wants_value(&mut self, seq: u64) {
+        if let Some(last) = self.last().filter(|last| last.seq() == seq && last.interest.is_some()) {
+            last.interest = Some(true);
+        }
+    }
+
     /// Drops everything and remembers what it was.
     pub(super) fn lose(&mut self) {
         let range = self.waiting().fold(self.lost, |range: Option<(u64, u64)>, pending| {

@@ -77,7 +77,15 @@ impl Shard {
                 }
                 // Also of a new registration: an older one of the same keys may have changes that wait.
                 let line = feed.line(0);
-                let snapshot = Snapshot::of_interest(region, Matcher::new(interest), line, passed);
+                let matcher = Matcher::new(interest);
+                if request.values
+                    && let Some(lane) = feed.lane(0)
+                {
+                    let is_meant =
+                        |it: &Pending| it.change.change.region == region && matcher.concerns(it.change.key());
+                    lane.want_values(is_meant);
+                }
+                let snapshot = Snapshot::of_interest(region, matcher, line, passed);
                 feed.watch_for(&snapshot, 0);
                 snapshot
             });

@@ -185,7 +185,8 @@ impl World {
         // A create or update without its value cannot be told from an invalidate.
         let is_bare = due.interest == Some(false) && operation == ChangeKind::Invalidate;
         let is_same = due.kind == operation || (is_bare && due.brings_value());
-        if !is_same || due.interest.is_some() != event.interest || value != expected {
+        let is_value = value == expected || (due.late_values && value.is_some() && value == due.whole);
+        if !is_same || due.interest.is_some() != event.interest || !is_value {
             let (kind, interest) = (due.kind, due.interest);
             return Err(wrong(format!(
                 "I3: {seq} came as {operation:?} with {value:?}, and is {kind:?} ({interest:?}) with {expected:?}"
@@ -298,6 +299,7 @@ struct Told {
     kind: ChangeKind,
     region: u16,
     interest: Option<bool>,
+    late_values: bool,
     whole: Option<Vec<u8>>,
     version: u64,
 }
@@ -308,6 +310,7 @@ impl Told {
             kind: due.change.kind,
             region: due.change.region.0,
             interest: due.interest,
+            late_values: due.late_values,
             whole: due.change.record.value().and_then(bytes_of),
             version: due.change.record.version().region,
         }

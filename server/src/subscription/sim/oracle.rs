@@ -14,6 +14,8 @@ use crate::engine::{Change, ChangeKind, ClientIdentity, Value};
 pub(super) struct Due {
     pub(super) change: Change,
     pub(super) interest: Option<bool>,
+    /// Whether interest in the value came after the change: if it still waited, it comes with the value.
+    pub(super) late_values: bool,
     pub(super) cqs: BTreeMap<String, CqOperation>,
     /// Queries that were closed meanwhile: what is under way may still name them.
     pub(super) closed: BTreeMap<String, CqOperation>,
@@ -56,7 +58,15 @@ pub(super) type WasDenied<'a> = &'a dyn Fn(usize, &str) -> bool;
 
 impl Book {
     /// The node has taken a registration; changes up to `after` came before it.
-    pub(super) fn register(&mut self, want: usize, after: u64) {
+    pub(super) fn register(&mut self, want: usize, after: u64, wants: &[Want]) {
+        if let Want::Interest { region, interest, values: true, .. } = &wants[want] {
+            let matcher = Matcher::new(interest);
+            for due in self.lanes.entry(0).or_default().due.values_mut() {
+                let Change { region: of, kind, record, .. } = &due.change;
+                let hit = *kind == ChangeKind::Clear || matcher.concerns(record.key());
+                due.late_values |= of.0 == *region && hit && due.interest == Some(false);
+            }
+        }
         if !self.active.iter().any(|it| it.want == want) {
             self.active.push(Active { want, after });
         }
@@ -118,6 +128,7 @@ impl Book {
             let due = due.or_insert_with(|| Due {
                 change: change.clone(),
                 interest: None,
+                late_values: false,
                 cqs: BTreeMap::new(),
                 closed: BTreeMap::new(),
                 state: DueState::Open,

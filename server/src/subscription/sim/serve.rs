@@ -260,7 +260,7 @@ impl World {
         match self.node.task.shard.register(&key, &request, self.now) {
             Ok(registered) => {
                 let it = &mut self.clients[client];
-                it.book.register(want, last);
+                it.book.register(want, last, &it.wants);
                 it.line = it.line.max(line);
                 let walk = Walk::new(region, registered.snapshots.into());
                 self.go_on_walking(client, want, walk, Vec::new());
@@ -293,7 +293,8 @@ impl World {
         let last = self.node.last_seq();
         match self.node.task.shard.execute_cq(&key, request, false, self.now) {
             Ok(_) => {
-                self.clients[client].book.register(want, last);
+                let it = &mut self.clients[client];
+                it.book.register(want, last, &it.wants);
                 self.answer(client, Reply::Done);
             }
             Err(NoFeed) => self.answer(client, Reply::NoFeed),
