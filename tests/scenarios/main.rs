@@ -8,11 +8,14 @@
 mod common;
 mod credential_source;
 mod faults;
+mod feed_users;
 mod lifetime;
 mod locators;
 mod reauthentication;
 mod region_work;
 mod renewal;
 mod renewal_rules;
+mod revocation;
 mod streams;
 mod virtual_time;
+mod watching;
