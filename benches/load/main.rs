@@ -115,8 +115,8 @@ struct Flags {
     /// Seconds that the expiry part has for their first logins
     #[arg(long, default_value_t = 40.0)]
     life: f64,
-    /// Numbers of feeds of the feeds part, rising; few are enough for a look
-    #[arg(long, value_delimiter = ',', default_value = "1,100,1000")]
+    /// Numbers of feeds of the feeds part, rising; 0 shows what a put costs without any
+    #[arg(long, value_delimiter = ',', default_value = "0,1,100,1000")]
     feeds: Vec<usize>,
     /// Seconds for each measurement of the feeds part
     #[arg(long, default_value_t = 3.0)]
@@ -187,7 +187,7 @@ fn main() -> ExitCode {
 fn small(flags: Flags) -> Flags {
     let (rounds, starts, seconds, life) = (1, 1, 0.05, 2.5);
     let (entries, connections, users) = (2_000, 50, 50);
-    let (feeds, feed_seconds, feed_events, idle_feeds) = (vec![1, 20], 0.2, 1_000.0, 10);
+    let (feeds, feed_seconds, feed_events, idle_feeds) = (vec![0, 1, 20], 0.2, 1_000.0, 10);
     let (waiting, queries, cut_feeds) = (1_000, 50, 10);
     Flags {
         servers: vec![Server::Druse],
@@ -210,6 +210,8 @@ fn small(flags: Flags) -> Flags {
 }
 
 fn run(flags: &Flags) -> Outcome<()> {
+    // Before this driver is moved to one processor.
+    let machine = report::machine();
     let place = Placement { server: flags.server_cpu, nice: flags.nice };
     process::place_driver(flags.driver_cpu, flags.nice);
     let directory = std::env::temp_dir().join(format!("druse-load-{}", std::process::id()));
@@ -217,7 +219,7 @@ fn run(flags: &Flags) -> Outcome<()> {
     let bench = Bench::new(programs, flags.geode_java_opts.clone(), place, &directory)?;
     let parts = Part::ALL.into_iter().filter(|part| flags.parts.contains(part));
     let outcome = parts.into_iter().try_for_each(|part| {
-        let tables = format!("\nMeasured on {}.\n{}", report::machine(), measure(part, flags, &bench)?);
+        let tables = format!("\nMeasured on {machine}.\n{}", measure(part, flags, &bench)?);
         match &flags.readme {
             Some(path) => report::write_into(path, part.name(), &tables),
             None => {

@@ -33,7 +33,7 @@ pub(crate) struct Delivery {
 pub(crate) struct Found {
     pub(crate) puts_per_second: f64,
     pub(crate) events_per_second: f64,
-    /// Server time for each event, the put itself and the acknowledgements included.
+    /// Server time for each event, the put itself and the acknowledgements included; without feeds, for each put.
     pub(crate) cpu_per_event: Duration,
     pub(crate) latency: Histogram,
 }
@@ -43,6 +43,7 @@ struct Side<'s> {
     server: &'s Running,
     hall: Hall,
     script: Stamps,
+    is_warm: bool,
 }
 
 /// Measures all servers with more and more feeds; they take turns, and those that are not measured are stopped.
@@ -55,6 +56,7 @@ pub(super) fn measure(bench: &Bench, servers: &[Running], plan: &Plan) -> Outcom
             server,
             hall,
             script: Stamps { start, next: Vec::new(), latency: Histogram::default() },
+            is_warm: false,
         });
         server.process.pause();
     }
@@ -73,12 +75,12 @@ pub(super) fn measure(bench: &Bench, servers: &[Running], plan: &Plan) -> Outcom
 
 impl Side<'_> {
     fn measure(&mut self, bench: &Bench, feeds: usize, plan: &Plan) -> Outcome<Vec<Delivery>> {
-        let is_first = self.hall.len() == 0;
         while self.hall.len() < feeds {
             let token = bench.token(&format!("listener-{}", self.hall.len()), DAY)?;
             self.hall.admit(Subscriber::with_interest(self.server.address, &token)?)?;
         }
-        let warm_up = if is_first { plan.warm_up(self.server.peer) } else { plan.time / 3 };
+        let warm_up = if self.is_warm { plan.time / 3 } else { plan.warm_up(self.server.peer) };
+        self.is_warm = true;
         self.run(Pace::Closed, warm_up).map_err(|error| format!("{feeds} feeds, warm-up: {error}"))?;
         let step = plan.step(feeds);
         let lines = [(None, Pace::Closed), (Some(1.0 / step.as_secs_f64()), Pace::Every(step))];
@@ -103,8 +105,8 @@ impl Side<'_> {
         let cpu = self.server.process.cpu()? - before;
         Ok(Found {
             puts_per_second: done.puts as f64 / done.writing.as_secs_f64(),
-            events_per_second: done.events as f64 / done.elapsed.as_secs_f64(),
-            cpu_per_event: cpu.div_f64(done.events.max(1) as f64),
+            events_per_second: done.events as f64 / done.elapsed.max(done.writing).as_secs_f64(),
+            cpu_per_event: cpu.div_f64(done.events.max(done.puts) as f64),
             latency: std::mem::take(&mut self.script.latency),
         })
     }

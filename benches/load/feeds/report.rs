@@ -31,14 +31,16 @@ const DELIVERY_HEAD: &str = "\
 fn delivery_cells(found: &Found, geode: Option<f64>) -> String {
     let cpu = found.cpu_per_event.as_secs_f64() * 1e6;
     let ratio = geode.map_or_else(String::new, |geode| format!(" ({:.3} × Geode)", cpu / geode));
+    let latencies = [0.5, 0.99, 0.999].map(|share| match found.events_per_second {
+        0.0 => "–".to_owned(),
+        _ => micros(found.latency.quantile(share)),
+    });
     format!(
-        "{} | {} | {}{ratio} | {} | {} | {} |",
+        "{} | {} | {}{ratio} | {} |",
         two_digits(found.puts_per_second),
         thousands(found.events_per_second),
         two_digits(cpu),
-        micros(found.latency.quantile(0.5)),
-        micros(found.latency.quantile(0.99)),
-        micros(found.latency.quantile(0.999)),
+        latencies.join(" | "),
     )
 }
 

@@ -19,6 +19,7 @@ mod compile;
 mod condition;
 mod cq;
 mod datum;
+mod elements;
 mod error;
 mod lexer;
 mod like;

@@ -1,15 +1,16 @@
 //! Ways into serialized values: a field, an element, without decoding what lies beside.
 //!
-//! Whatever cannot be looked into (users' classes, Java's own serialization, bytes that make no sense) has no fields and no
+//! Whatever cannot be looked into (users' classes, most of what Java serialized by itself, bytes that make no sense) has no fields and no
 //! elements: they are UNDEFINED, as is everything behind a null (Geode `AttributeDescriptor.java`).
 
 use druse_protocol::DecodeError;
 use druse_protocol::codec::Reader;
 use druse_protocol::message::query_reply::UNDEFINED;
 use druse_protocol::value::pdx::{PdxField, PdxFieldType, PdxObject, PdxType, PdxTypes};
-use druse_protocol::value::{ClassName, DsCode, put_byte_array, put_str, take_object};
+use druse_protocol::value::{DsCode, java_stream, put_byte_array, put_str, take_object};
 
 use super::datum::{Datum, EnumConstant};
+use super::elements::Elements;
 use super::types::Types;
 use crate::engine::Value;
 
@@ -31,7 +32,8 @@ pub(super) enum Place<'a> {
     Bytes(&'a [u8]),
     /// Any object: its code and what follows.
     Object(DsCode, &'a [u8]),
-    /// An object that stands nowhere, code included: the name or the number of an enum constant.
+    /// An object that stands nowhere, code included: the name or the number of an enum constant, or something out of a
+    /// collection that Java wrote by itself.
     Made(Vec<u8>),
 }
 
@@ -53,6 +55,15 @@ impl<'a> Place<'a> {
             Some(DsCode::Null | DsCode::NullString) => Self::Null,
             Some(DsCode::FixedId1) if bytes == UNDEFINED => Self::Undefined,
             Some(code) => Self::Object(code, body),
+        }
+    }
+
+    /// An object that stands nowhere.
+    pub(super) fn made(object: Vec<u8>) -> Self {
+        match Place::of_object(&object) {
+            Place::Null => Self::Null,
+            Place::Undefined => Self::Undefined,
+            _ => Self::Made(object),
         }
     }
 
@@ -99,6 +110,7 @@ impl<'a> Place<'a> {
             DsCode::PdxEnum | DsCode::InlineEnum | DsCode::GemfireEnum => {
                 EnumConstant::decode(*code, body, types).map(|constant| of_constant(constant, name))
             }
+            DsCode::Serializable => in_java_map(body, &Datum::Text(name.into()), types),
             code if is_map(*code) => in_map(*code, body, &Datum::Text(name.into()), types),
             _ => Ok(Self::Undefined),
         };
@@ -107,8 +119,16 @@ impl<'a> Place<'a> {
 
     /// What stands under `index` in a map, or at that number in a list or an array. Where Java throws, it is UNDEFINED.
     pub(super) fn at(&self, index: &Datum<'_>, types: &Types<'_>) -> Self {
-        if let (Self::Object(code, body), true) = (self, self.is_map()) {
-            return in_map(*code, body, index, types).unwrap_or(Self::Undefined);
+        if let Self::Object(code, body) = self {
+            let found = match code {
+                DsCode::Serializable => in_java_map(body, index, types),
+                code if is_map(*code) => in_map(*code, body, index, types),
+                _ => Ok(Self::Undefined),
+            };
+            // A list that Java wrote is no map, but has elements.
+            if is_map(*code) || !matches!(found, Err(_) | Ok(Self::Undefined)) {
+                return found.unwrap_or(Self::Undefined);
+            }
         }
         let Some(number) = index.as_index() else { return Self::Undefined };
         match self {
@@ -120,76 +140,9 @@ impl<'a> Place<'a> {
     /// The elements of a collection or an array; `None` if it is none.
     pub(super) fn elements(&self) -> Option<Elements<'a>> {
         match self {
-            Self::Object(code, body) => Elements::begin(*code, body).unwrap_or_default(),
-            Self::Bytes(bytes) => Some(Elements {
-                reader: Reader::new(bytes),
-                left: bytes.len(),
-                kind: ElementKind::Bare(DsCode::Byte, 1),
-            }),
+            Self::Object(code, body) => Elements::of(*code, body),
+            Self::Bytes(bytes) => Some(Elements::of_bytes(bytes)),
             Self::Undefined | Self::Null | Self::Made(_) => None,
-        }
-    }
-
-    fn is_map(&self) -> bool {
-        matches!(self, Self::Object(code, _) if is_map(*code))
-    }
-}
-
-/// The elements of a collection, in its order; it ends early where bytes make no sense.
-pub(super) struct Elements<'a> {
-    reader: Reader<'a>,
-    left: usize,
-    kind: ElementKind,
-}
-
-#[derive(Clone, Copy)]
-enum ElementKind {
-    /// Whole objects.
-    Objects,
-    /// Numbers, characters or truth values of so many bytes, without code.
-    Bare(DsCode, usize),
-}
-
-impl<'a> Elements<'a> {
-    fn begin(code: DsCode, body: &'a [u8]) -> Result<Option<Self>> {
-        use DsCode as C;
-        let kind = match code {
-            C::ArrayList | C::LinkedList | C::Vector | C::Stack => ElementKind::Objects,
-            C::HashSet | C::LinkedHashSet | C::TreeSet | C::ObjectArray | C::StringArray => {
-                ElementKind::Objects
-            }
-            C::BooleanArray => ElementKind::Bare(C::Boolean, 1),
-            C::ByteArray => ElementKind::Bare(C::Byte, 1),
-            C::CharArray => ElementKind::Bare(C::Character, 2),
-            C::ShortArray => ElementKind::Bare(C::Short, 2),
-            C::IntArray => ElementKind::Bare(C::Integer, 4),
-            C::FloatArray => ElementKind::Bare(C::Float, 4),
-            C::LongArray => ElementKind::Bare(C::Long, 8),
-            C::DoubleArray => ElementKind::Bare(C::Double, 8),
-            _ => return Ok(None),
-        };
-        let mut reader = Reader::new(body);
-        let Some(left) = reader.array_length(FIELD)? else { return Ok(None) };
-        match code {
-            // The comparator.
-            C::TreeSet => take_object(&mut reader).map(drop)?,
-            C::ObjectArray => ClassName::read(&mut reader).map(drop)?,
-            _ => {}
-        }
-        Ok(Some(Self { reader, left, kind }))
-    }
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = Place<'a>;
-
-    fn next(&mut self) -> Option<Place<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        match self.kind {
-            ElementKind::Objects => take_object(&mut self.reader).ok().map(Place::of_object),
-            ElementKind::Bare(code, size) => {
-                self.reader.bytes(size, FIELD).ok().map(|body| Place::Object(code, body))
-            }
         }
     }
 }
@@ -269,4 +222,15 @@ fn in_map<'a>(code: DsCode, body: &'a [u8], key: &Datum<'_>, types: &Types<'_>) 
         }
     }
     Ok(Place::Null)
+}
+
+/// Looks through a map that Java wrote by itself.
+fn in_java_map<'a>(stream: &[u8], key: &Datum<'_>, types: &Types<'_>) -> Result<Place<'a>> {
+    let entries = java_stream::map(stream)?;
+    let is_key = |found: &[u8]| Place::of_object(found).datum(types).equals(key, types);
+    Ok(match entries.into_iter().find(|(found, _)| is_key(found)) {
+        Some((_, Some(value))) => Place::made(value),
+        Some((_, None)) => Place::Undefined,
+        None => Place::Null,
+    })
 }

@@ -42,6 +42,14 @@ impl Batch {
         self.entries.iter().map(|entry| &*entry.frame)
     }
 
+    /// The frame, if it is the only one.
+    pub(crate) fn only_frame(&self) -> Option<&[u8]> {
+        match self.entries.as_slice() {
+            [entry] => Some(&entry.frame),
+            _ => None,
+        }
+    }
+
     /// Whether there is nothing to be written.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -65,8 +73,10 @@ impl Batch {
 /// What a socket is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// Write the batch, if there is anything in it.
+    /// Write the batch, if there is anything in it, and ask again.
     Write,
+    /// Write the batch, if there is anything in it: nothing else may go out now.
+    WriteLast,
     /// Be closed in peace: the client has everything that was begun.
     Finish,
     /// Be closed at once, behind the last word in the batch if it takes that without waiting.
@@ -86,9 +96,12 @@ impl Feed {
         match self.state {
             State::Running if self.resume.is_none() => self.fill_from_lanes(batch, turn),
             State::Draining { until } if batch.is_empty() || turn.now >= until => return Wish::Finish,
+            State::Draining { .. } => return Wish::Write,
             _ => {}
         }
-        Wish::Write
+        // What is left although there is room rests on a login that has just ended, which is to be looked at.
+        let is_left = batch.is_full() || self.lanes.iter().any(|lane| !lane.is_empty());
+        if is_left { Wish::Write } else { Wish::WriteLast }
     }
 
     /// Does what is due although nothing can be sent. Returns whether the socket stays.

@@ -191,9 +191,10 @@ impl ShardTask {
         }
         let mut batch = Batch::default();
         for _ in 0..BATCHES {
-            match self.shard.fill(id, &mut batch, self.clock.now()) {
-                Wish::Write if batch.is_empty() => return,
-                Wish::Write => {}
+            let wish = self.shard.fill(id, &mut batch, self.clock.now());
+            match wish {
+                Wish::Write | Wish::WriteLast if batch.is_empty() => return,
+                Wish::Write | Wish::WriteLast => {}
                 Wish::Finish => {
                     socket.finish();
                     self.close(id);
@@ -216,6 +217,9 @@ impl ShardTask {
             }
             if taken < whole {
                 socket.blocked = true;
+                return;
+            }
+            if wish == Wish::WriteLast {
                 return;
             }
         }
@@ -295,8 +299,14 @@ impl ShardTask {
 impl Socket {
     /// Hands a batch over. Returns how many bytes were taken; fewer than all means that the socket will call.
     fn write(&mut self, batch: &Batch) -> std::io::Result<usize> {
-        let mut slices: Vec<IoSlice<'_>> = batch.frames().map(IoSlice::new).collect();
-        let mut slices = &mut slices[..];
+        match batch.only_frame() {
+            // Most often there is one frame, which needs no list.
+            Some(frame) => self.write_slices(&mut [IoSlice::new(frame)]),
+            None => self.write_slices(&mut batch.frames().map(IoSlice::new).collect::<Vec<_>>()),
+        }
+    }
+
+    fn write_slices(&mut self, mut slices: &mut [IoSlice<'_>]) -> std::io::Result<usize> {
         let mut taken = 0;
         let mut context = Context::from_waker(&self.waker);
         while !slices.is_empty() {

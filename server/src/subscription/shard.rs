@@ -66,6 +66,8 @@ pub(crate) struct Shard {
     /// Durable clients that did not come back in time.
     pub(super) timed_out: TimedOut,
     read: Vec<Change>,
+    /// Whether a feed has a snapshot under way: hardly ever, and then all feeds are looked through.
+    has_snapshots: bool,
 }
 
 /// Who is to be told of the changes of a region.
@@ -92,6 +94,7 @@ impl Shard {
             dirty: VecDeque::new(),
             timed_out: TimedOut::default(),
             read: Vec::new(),
+            has_snapshots: false,
             context,
         }
     }
@@ -142,6 +145,9 @@ impl Shard {
     }
 
     fn tell_snapshots(&mut self) {
+        if !std::mem::take(&mut self.has_snapshots) {
+            return;
+        }
         let passed = self.passed();
         for feed in self.feeds.values_mut().filter(|feed| !feed.snapshots.is_empty()) {
             feed.snapshots.retain(|snapshot| match snapshot.upgrade() {
@@ -151,6 +157,7 @@ impl Shard {
                 }
                 None => false,
             });
+            self.has_snapshots |= !feed.snapshots.is_empty();
         }
     }
 
@@ -204,6 +211,7 @@ impl Shard {
         act: impl FnOnce(&mut Feed, &mut Turn<'_>) -> T,
     ) -> Option<T> {
         let outcome = self.quietly(id, now, act);
+        self.has_snapshots |= self.feeds.get(&id).is_some_and(|feed| !feed.snapshots.is_empty());
         self.mark(id);
         outcome
     }
@@ -221,7 +229,7 @@ impl Shard {
         let outcome = act(feed, &mut turn);
         let deadline = feed.deadline(&context.policies);
         let orphaned = std::mem::take(&mut feed.orphaned);
-        self.arm(id, deadline);
+        self.arm_by(id, deadline);
         for name in orphaned {
             self.forget_query(id, &name);
         }
@@ -388,6 +396,15 @@ impl Shard {
             }
         }
         self.remove(id);
+    }
+
+    /// The feed is looked at at that time, or sooner: most deadlines move on with each write, and a timer that is early finds
+    /// nothing to do and is set again.
+    fn arm_by(&mut self, id: FeedId, deadline: Option<Micros>) {
+        let is_early = self.armed.get(&id).zip(deadline).is_some_and(|(armed, at)| *armed <= at);
+        if !is_early {
+            self.arm(id, deadline);
+        }
     }
 
     fn arm(&mut self, id: FeedId, deadline: Option<Micros>) {

@@ -3,19 +3,10 @@
 
 use std::borrow::Cow;
 
-use bytes::BufMut;
-
 use crate::DecodeError;
 use crate::codec::Reader;
 use crate::message::objects::ObjectList;
-use crate::value::java_stream::{Content, Elements, Item, MAX_KEPT_BYTES, Primitive, Stream};
-use crate::value::{DsCode, StrRef};
-
-/// What holds a list may be a list within: an unmodifiable list of a list. Nobody wraps more than once or twice.
-const MAX_WRAPPED: usize = 8;
-/// The most bytes of keys out of a stream of Java's. Without a bound, one long key could be named again and again by its
-/// handle, five bytes each.
-const MAX_KEY_BYTES: usize = 4 * MAX_KEPT_BYTES;
+use crate::value::{DsCode, java_stream};
 
 /// Reads the keys, serialized one by one.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, DecodeError> {
@@ -27,114 +18,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, DecodeError> {
             Ok(list.iter().map(Cow::Borrowed).collect())
         }
         DsCode::Serializable => {
-            let stream = Stream::read(&mut reader)?;
-            reader.finish("list of keys")?;
-            java_list(&stream)
+            let keys = java_stream::collection(reader.rest())?;
+            // No entry has such a key.
+            let has_null = keys.iter().any(|key| **key == [DsCode::Null.to_wire()]);
+            if has_null {
+                Err(DecodeError::Opaque { code: code.to_wire() })
+            } else {
+                Ok(keys.into_iter().map(Cow::Owned).collect())
+            }
         }
         other => Err(DecodeError::Invalid { field: "list of keys", value: i64::from(other.to_wire()) }),
-    }
-}
-
-fn java_list<'a>(stream: &Stream<'a>) -> Result<Vec<Cow<'a, [u8]>>, DecodeError> {
-    let opaque = DecodeError::Opaque { code: DsCode::Serializable.to_wire() };
-    let elements = elements(stream, stream.root(), MAX_WRAPPED).ok_or(opaque)?;
-    let mut size = 0;
-    let keys = elements.into_iter().map(|element| {
-        let key = key(stream, element).ok_or(opaque)?;
-        size += key.len();
-        match size > MAX_KEY_BYTES {
-            true => Err(DecodeError::TooLarge {
-                field: "list of keys",
-                value: size as u64,
-                limit: MAX_KEY_BYTES as u64,
-            }),
-            false => Ok(Cow::Owned(key)),
-        }
-    });
-    keys.collect()
-}
-
-/// The elements of a list of one of the classes that Java's own library makes.
-fn elements<'a>(stream: &Stream<'a>, list: Content<'a>, depth: usize) -> Option<Vec<Content<'a>>> {
-    const ARRAY: &str = "java.util.Arrays$ArrayList";
-    const SINGLETON: &str = "java.util.Collections$SingletonList";
-    const UNMODIFIABLE: &str = "java.util.Collections$UnmodifiableList";
-    let depth = depth.checked_sub(1)?;
-    let class = stream.class_name(list)?;
-    match &*class {
-        ARRAY => match stream.item(stream.field(list, ARRAY, "a")?)? {
-            Item::Array(array) => match &array.elements {
-                Elements::Objects(objects) => Some(objects.clone()),
-                Elements::Primitive(_) => None,
-            },
-            _ => None,
-        },
-        SINGLETON => stream.field(list, SINGLETON, "element").map(|element| vec![element]),
-        UNMODIFIABLE | "java.util.Collections$UnmodifiableRandomAccessList" => {
-            elements(stream, stream.field(list, UNMODIFIABLE, "list")?, depth)
-        }
-        "java.util.ArrayList" | "java.util.LinkedList" | "java.util.CollSer" => annotated(stream, list),
-        _ => None,
-    }
-}
-
-/// The objects that a list wrote behind its fields.
-fn annotated<'a>(stream: &Stream<'a>, list: Content<'a>) -> Option<Vec<Content<'a>>> {
-    let Some(Item::Object(object)) = stream.item(list) else { return None };
-    let contents = object.data.iter().flat_map(|data| &data.annotation);
-    Some(contents.copied().filter(|content| !matches!(content, Content::Block(_))).collect())
-}
-
-/// A key as Geode would write it.
-fn key(stream: &Stream<'_>, key: Content<'_>) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    match stream.item(key)? {
-        Item::Text(text) => StrRef::Modified(text).put_canonical(&mut out).ok()?,
-        _ => {
-            let class = stream.class_name(key)?;
-            let Content::Primitive(value) = stream.field(key, &class, "value")? else { return None };
-            class.strip_prefix("java.lang.")?;
-            put_boxed(value, &mut out);
-        }
-    }
-    Some(out)
-}
-
-fn put_boxed(value: Primitive, out: &mut Vec<u8>) {
-    let mut code = |code: DsCode| out.put_u8(code.to_wire());
-    match value {
-        Primitive::Boolean(value) => {
-            code(DsCode::Boolean);
-            out.put_u8(u8::from(value));
-        }
-        Primitive::Byte(value) => {
-            code(DsCode::Byte);
-            out.put_i8(value);
-        }
-        Primitive::Char(value) => {
-            code(DsCode::Character);
-            out.put_u16(value);
-        }
-        Primitive::Short(value) => {
-            code(DsCode::Short);
-            out.put_i16(value);
-        }
-        Primitive::Int(value) => {
-            code(DsCode::Integer);
-            out.put_i32(value);
-        }
-        Primitive::Long(value) => {
-            code(DsCode::Long);
-            out.put_i64(value);
-        }
-        Primitive::Float(value) => {
-            code(DsCode::Float);
-            out.put_f32(value);
-        }
-        Primitive::Double(value) => {
-            code(DsCode::Double);
-            out.put_f64(value);
-        }
     }
 }
 
@@ -216,7 +109,7 @@ mod tests {
         (1..elements).for_each(|_| bytes.extend([0x71, 0, 0x7e, 0, handle]));
         let refused = read(&bytes);
         assert!(
-            matches!(refused, Err(DecodeError::TooLarge { field: "list of keys", .. })),
+            matches!(refused, Err(DecodeError::TooLarge { field: "java collection", .. })),
             "{:?}",
             refused.map(|k| k.len())
         );

@@ -15,11 +15,14 @@
 //! [`Stream`] keeps everything, for those who look for an exception's message. Both are bounded in depth, in classes and in
 //! fields; [`Stream`] also in bytes, since its memory is a multiple of them.
 
+mod collection;
 mod parser;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+
+pub use collection::{JavaEntry, collection, map};
 
 use crate::codec::{Reader, text};
 use crate::error::DecodeError;

@@ -235,6 +235,37 @@ fn what_cannot_be_looked_into_has_no_fields() {
     );
 }
 
+/// `List.of("a", 1, 2L)` and a map that Java wrote, which Geode has no code for.
+#[test]
+fn collections_that_java_wrote_are_looked_into() {
+    let samples = include_str!("../../../../protocol/src/value/java_stream/samples.txt");
+    let sample = |name: &str| {
+        let digits = samples.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let stream = digits.as_bytes().chunks(2).map(byte).collect();
+        Java::Java { class: String::new(), stream }
+    };
+    let mut world = World::default();
+    world.put("list", &sample("list-of"));
+    world.put("map", &sample("linked-hash-map"));
+    let keys = |condition: &str, parameters: &[Java]| keys(&world, condition, parameters);
+    for (condition, expected) in [
+        ("'a' in e.value and 2 in e.value", "list"),
+        ("e.value[0] = 'a' and e.value[2] = 2", "list"),
+        ("e.value['k'] = 1 and e.value.k = 1", "map"),
+        ("is_undefined(e.value.l) and e.value.k = 1", "map"),
+        ("e.value['none'] = null", "map"),
+    ] {
+        let collection = "e.key = 'list' or e.key = 'map'";
+        let condition = match condition.starts_with('\'') {
+            true => format!("e.key = 'list' and {condition}"),
+            false => format!("({collection}) and {condition}"),
+        };
+        assert_eq!(keys(&condition, &[]).as_deref(), Ok(expected), "{condition}");
+    }
+    assert_eq!(keys("e.value[0] in $1", &[sample("list-of")]).as_deref(), Ok("list"));
+}
+
 #[test]
 fn malformed_values_are_survived() {
     let mut world = orders();
