@@ -326,7 +326,8 @@ impl Feed {
 
     /// More waits than may: what waits is dropped, and the client is made to fetch the present state.
     fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
-        let single = !self.client.has_several_users;
+        // One of our own clients is told the range, and registers again over the feed that it has.
+        let must_return = !self.client.has_several_users && !self.takes_notices();
         let sent = self.unacknowledged.drop_lane(number);
         let Some(lane) = self.lane(number) else { return };
         lane.lost = merged(lane.lost, sent);
@@ -335,7 +336,7 @@ impl Feed {
         turn.metrics.feeds.resynchronised.inc();
         turn.metrics.feeds.events_lost.add(last.saturating_sub(first) + 1);
         tracing::warn!(client = %self.client.name, lane = number, first, last, "events were dropped: the client is resynchronised");
-        if single {
+        if must_return {
             self.drain(turn.now);
         }
     }
