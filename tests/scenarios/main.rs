@@ -8,6 +8,7 @@
 mod common;
 mod credential_source;
 mod faults;
+mod feed_expiry;
 mod feed_users;
 mod lifetime;
 mod locators;
