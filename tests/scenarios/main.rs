@@ -12,6 +12,7 @@ mod feed_expiry;
 mod feed_users;
 mod lifetime;
 mod locators;
+mod old_client;
 mod reauthentication;
 mod region_work;
 mod renewal;
