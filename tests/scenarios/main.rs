@@ -9,6 +9,7 @@ mod common;
 mod credential_source;
 mod faults;
 mod feed_expiry;
+mod feed_trouble;
 mod feed_users;
 mod lifetime;
 mod locators;
