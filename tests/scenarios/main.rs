@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails its test")]
 
 mod common;
+mod crashes;
 mod credential_source;
 mod faults;
 mod feed_expiry;
