@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a helper fails its test")]
 
+mod clock_steps;
 mod common;
 mod crashes;
 mod credential_source;
