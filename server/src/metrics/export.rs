@@ -113,7 +113,13 @@ fn feeds(page: &mut Page<'_>, m: &FeedMetrics) -> fmt::Result {
     page.counter("feed_asks_early", "Requests to log in before the end", None, &m.asks_early)?;
     page.counter("feed_asks_late", "Requests to log in after the end", None, &m.asks_late)?;
     page.counter("feed_nudges", "Operations refused to make old clients log in", None, &m.nudges)?;
-    page.gauge("feed_queued", "Bytes kept alive by waiting events", Some(Unit::Bytes), &m.queued_bytes)?;
+    page.gauge(
+        "feed_queued",
+        "Bytes of waiting events, counted for each client",
+        Some(Unit::Bytes),
+        &m.queued_bytes,
+    )?;
+    page.gauge("feed_kept", "Bytes kept alive by waiting events", Some(Unit::Bytes), &m.kept_bytes)?;
     page.gauge("feed_queued_events", "Events that wait or are unacknowledged", None, &m.queued_events)?;
     page.gauge("feed_behind", "Changes that feeds have not looked at", None, &m.behind)
 }

@@ -37,6 +37,8 @@ pub struct FeedMetrics {
     pub registrations: Gauge,
     /// Bytes that waiting changes keep alive, each counted as if nobody else held it.
     pub queued_bytes: Gauge,
+    /// Bytes that they keep alive in truth: a change for which many clients wait counts once.
+    pub kept_bytes: Gauge,
     /// Changes that wait or are unacknowledged.
     pub queued_events: Gauge,
     /// Changes between the slowest shard of feeds and the end of the log.

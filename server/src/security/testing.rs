@@ -12,6 +12,13 @@ use druse_protocol::auth::{
 use druse_protocol::time::Micros;
 use parking_lot::Mutex;
 
+impl super::Security {
+    /// What is left of clients, and of ends of logins.
+    pub(crate) fn leftovers(&self) -> (usize, usize) {
+        (self.clients.len(), self.deadlines.len())
+    }
+}
+
 /// Somebody with a name, and perhaps a session: `ann@laptop`.
 #[derive(Debug)]
 struct Person {
@@ -68,6 +75,8 @@ struct State {
     asked: Vec<(String, bool)>,
     expire_next: HashMap<(String, Operation), usize>,
     login_errors: Vec<AuthError>,
+    /// Whether nobody can tell what is permitted.
+    is_out: bool,
     login_delay: Duration,
     denied: Vec<(String, String)>,
 }
@@ -84,6 +93,11 @@ impl TestManager {
     /// The next `n` permissions of that kind for `user` are answered with expiry.
     pub(crate) fn expire_next(&self, user: &str, operation: Operation, n: usize) {
         self.state.lock().expire_next.insert((user.to_owned(), operation), n);
+    }
+
+    /// From now on nobody can tell what is permitted; or can again.
+    pub(crate) fn be_out(&self, is_out: bool) {
+        self.state.lock().is_out = is_out;
     }
 
     /// The next login fails like that.
@@ -123,6 +137,9 @@ impl TestManager {
 
     fn answer(&self, name: &str, wanted: &ResourcePermission<'_>) -> Result<(), AuthError> {
         let mut state = self.state.lock();
+        if state.is_out {
+            return Err(AuthError::Unavailable("the directory does not answer".to_owned()));
+        }
         if let Some(left @ 1..) = state.expire_next.get_mut(&(name.to_owned(), wanted.operation)) {
             *left -= 1;
             return Err(AuthError::Expired(format!("the time of {name} is over")));

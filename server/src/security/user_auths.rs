@@ -131,6 +131,13 @@ impl ClientUserAuths {
         true
     }
 
+    /// A login on which a feed rests has ended: goes on with a newer one that its user has under another id. Returns
+    /// whether there was one.
+    pub(crate) fn go_on(&self, cell: &Arc<Cell>, now: Micros) -> bool {
+        let state = self.state.read();
+        state.same_user(cell).any(|other| other.is_live(now) && cell.take_over(other, now))
+    }
+
     /// How long the next login of this identity has to wait before the manager is asked.
     pub(super) fn delay(&self, now: Micros) -> Duration {
         let mut state = self.state.write();
@@ -157,7 +164,10 @@ impl ClientUserAuths {
             && let Some(id) = state.ids.get(&unique_id)
         {
             return match id.cell.rebind(subject)? {
-                Rebound::Replaced | Rebound::Stale => Ok(Admitted { unique_id, renewed: true }),
+                Rebound::Replaced | Rebound::Stale => {
+                    state.free(&id.cell, now);
+                    Ok(Admitted { unique_id, renewed: true })
+                }
             };
         }
         let known = state.adopter(subject, now);
@@ -169,6 +179,7 @@ impl ClientUserAuths {
             }
             None => security.new_cell(Arc::clone(subject)),
         };
+        state.free(&cell, now);
         let mut dropped = state.make_room(security.policies().ids_per_client, login.names_no_ids, now);
         let unique_id = security.new_unique_id(|id| state.ids.contains_key(&id));
         dropped += state.issue(unique_id, cell);
@@ -179,8 +190,8 @@ impl ClientUserAuths {
         Ok(Admitted { unique_id, renewed })
     }
 
-    /// Takes the login in that came with a feed. From now on the client has one user: all ids of that principal name one
-    /// and the same login, the freshest.
+    /// Takes the login in that came with a feed. It counts for the feed alone until [`ClientUserAuths::belongs_to`]: whether
+    /// the feed may be opened is still to be seen.
     ///
     /// # Errors
     /// As [`ClientUserAuths::admit`].
@@ -192,23 +203,36 @@ impl ClientUserAuths {
     ) -> Result<Arc<Cell>, AuthError> {
         let subject = &login.subject;
         check_end(subject, now)?;
-        let mut state = self.state.write();
+        let state = self.state.write();
         security.check_revoked(subject)?;
-        let cell = match state.freshest(subject.name(), now) {
-            Some(cell) => {
-                cell.rebind(subject)?;
-                cell
-            }
-            None => security.new_cell(Arc::clone(subject)),
+        let Some(cell) = state.freshest(subject.name(), now) else {
+            return Ok(security.new_cell(Arc::clone(subject)));
         };
-        let merged = state.merge(&cell);
-        state.users = Users::One(Arc::clone(&cell));
+        cell.rebind(subject)?;
+        Ok(cell)
+    }
+
+    /// A feed with credentials was opened. From now on the client has one user: all ids of that principal name one and the
+    /// same login, the freshest.
+    pub(crate) fn belongs_to(&self, security: &Security, cell: &Arc<Cell>, now: Micros) {
+        let mut state = self.state.write();
+        let merged = state.merge(cell);
+        state.users = Users::One(Arc::clone(cell));
+        // A login that came on another connection in between is not lost. One that is older is refused, which is right.
+        for subject in merged.iter().filter_map(|other| other.subject(now)) {
+            let _ = subject.as_ref().map(|subject| cell.rebind(subject));
+        }
+        // Nor is a revocation that came in between and did not find the cell.
+        if let Some(Some(subject)) = cell.subject(now).as_deref()
+            && security.check_revoked(subject).is_err()
+        {
+            cell.expire_subject(subject, now);
+        }
         drop(state);
         if !merged.is_empty() {
             self.removals.fetch_add(1, Ordering::Release);
             merged.iter().for_each(|cell| cell.close());
         }
-        Ok(cell)
     }
 
     /// A feed without credentials has come: the client has several users, each with a login of its own.
@@ -270,6 +294,22 @@ impl State {
             Users::Several => self.cells().filter(waits).find(|cell| &*cell.name() == subject.name()),
         };
         found.cloned()
+    }
+
+    /// Whoever logs in frees all that waits for that user, under whichever id: two threads of a client that log in at once
+    /// leave two logins, of which the client then uses one and a feed perhaps rests on the other.
+    fn free(&self, cell: &Arc<Cell>, now: Micros) {
+        let Some(subject) = cell.subject(now).as_deref().and_then(Option::as_ref).cloned() else { return };
+        for waiting in self.same_user(cell).filter(|it| !it.is_live(now) && it.is_watched()) {
+            // One that was cut off after this login was made stays so.
+            let _ = waiting.rebind(&subject);
+        }
+    }
+
+    /// The other logins of the user of `cell`.
+    fn same_user(&self, cell: &Arc<Cell>) -> impl Iterator<Item = &Arc<Cell>> {
+        let name = cell.name();
+        self.cells().filter(move |it| !Arc::ptr_eq(it, cell) && it.name() == name)
     }
 
     /// Of the logins of that principal the one that lasts longest.

@@ -1,5 +1,7 @@
 //! What goes out next: chosen event by event under the login of each, and taken back where the socket did not take it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use druse_protocol::auth::{AuthError, Operation};
 use druse_protocol::message::key::KeyRef;
@@ -15,6 +17,8 @@ const BATCH_BYTES: usize = 64 << 10;
 const BATCH_EVENTS: usize = 1024;
 /// What a lane may put into a batch before it is another's turn.
 const CREDIT: usize = 16 << 10;
+/// When permission is asked again that the manager could neither give nor refuse.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A part of a batch: what it is, and its bytes.
 struct Entry {
@@ -190,9 +194,10 @@ impl Feed {
 
 /// Takes what may go out from a lane: as much as its credit allows, and nothing once its login has ended.
 fn fill_from(lane: &mut Lane, batch: &mut Batch, turn: &mut Turn<'_>) {
-    if lane.awaits_user {
+    if lane.awaits_user || lane.wait.retry.is_some_and(|at| turn.now < at) {
         return;
     }
+    lane.wait.retry = None;
     let end = batch.bytes + CREDIT;
     while batch.bytes < end && !batch.is_full() {
         let Some(item) = lane.pop() else { return };
@@ -205,7 +210,11 @@ fn fill_from(lane: &mut Lane, batch: &mut Batch, turn: &mut Turn<'_>) {
                     turn.metrics.feeds.events_refused.inc();
                     continue;
                 }
-                Permission::NotNow => return lane.put_back(item),
+                Permission::Expired => return lane.put_back(item),
+                Permission::Unknown => {
+                    lane.wait.retry = Some(turn.now + RETRY);
+                    return lane.put_back(item);
+                }
             },
         };
         batch.push(Origin::Lane(lane.number, item), frame);
@@ -224,7 +233,9 @@ enum Permission {
     /// The event is not for this user.
     Never,
     /// The login has ended.
-    NotNow,
+    Expired,
+    /// The manager could not tell.
+    Unknown,
 }
 
 /// Whether the lane's user may see the change now. Asked for each event, just before it goes out.
@@ -239,6 +250,10 @@ fn permission(lane: &Lane, pending: &Pending, turn: &Turn<'_>) -> Permission {
     match security.authorize(cell, Some(shared.change.region.0.into()), &wanted, turn.now) {
         Ok(_) => Permission::Given,
         Err(AuthError::NotAuthorized(_)) => Permission::Never,
-        Err(_) => Permission::NotNow,
+        Err(error) if error.is_expired() => Permission::Expired,
+        Err(error) => {
+            tracing::debug!(%path, %error, "whether an event may go out could not be told: it waits");
+            Permission::Unknown
+        }
     }
 }

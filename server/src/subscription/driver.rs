@@ -161,9 +161,10 @@ impl ShardTask {
             self.shard.mark(feed);
         }
         rung.logins.into_iter().for_each(|feed| self.shard.mark(feed));
+        let relieved = self.shard.relieve_node(now);
         self.serve_some();
         self.measure(now);
-        more || self.shard.dirty() > 0
+        more || relieved || self.shard.dirty() > 0
     }
 
     fn serve_some(&mut self) {

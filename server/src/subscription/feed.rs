@@ -253,11 +253,18 @@ impl Feed {
     /// Gives a lane the login that its user has now.
     pub(super) fn rebind(&mut self, number: u32, cell: &Arc<Cell>) {
         let bell = Arc::clone(&self.bell);
-        if let Some(lane) = self.lane(number) {
-            if let Some(before) = lane.cell.replace(Arc::clone(cell)) {
-                before.watch(None);
-            }
-            cell.watch(Some(bell));
+        let Some(lane) = self.lane(number) else { return };
+        if let Some(before) = lane.cell.replace(Arc::clone(cell)) {
+            self.unwatch(&before);
+        }
+        cell.watch(Some(bell));
+    }
+
+    /// Nothing more is to be heard of a login, unless another lane rests on it, too.
+    pub(super) fn unwatch(&self, cell: &Arc<Cell>) {
+        let rests = |lane: &Lane| lane.cell.as_ref().is_some_and(|it| Arc::ptr_eq(it, cell));
+        if !self.lanes.iter().any(rests) {
+            cell.watch(None);
         }
     }
 
@@ -306,7 +313,7 @@ impl Feed {
     }
 
     /// The lane that keeps most alive: whoever waits for long must not cost the others their events.
-    fn heaviest(&self) -> u32 {
+    pub(super) fn heaviest(&self) -> u32 {
         let weight = |lane: &&Lane| {
             let (events, bytes) = self.unacknowledged.size_of(lane.number);
             (lane.bytes + bytes, lane.events + events)
@@ -317,17 +324,26 @@ impl Feed {
     /// Changes were dropped that nobody has looked at.
     pub(super) fn miss(&mut self, first: u64, last: u64, turn: &Turn<'_>) {
         for number in self.lanes.iter().map(|lane| lane.number).collect::<Vec<_>>() {
-            if let Some(lane) = self.lane(number) {
-                lane.lost = merged(lane.lost, Some((first, last)));
-                self.overflow(number, turn);
-            }
+            self.lose(number, (first, last), turn);
         }
     }
 
+    /// Changes of a lane are gone, and with them what waits behind them.
+    fn lose(&mut self, number: u32, range: (u64, u64), turn: &Turn<'_>) {
+        if let Some(lane) = self.lane(number) {
+            lane.lost = merged(lane.lost, Some(range));
+            self.overflow(number, turn);
+        }
+    }
+
+    /// Whether the end of the feed is the only way to tell the client that events were lost. One of our own is told the range
+    /// over the feed that it has, and so are the queries of several users.
+    fn must_return(&self) -> bool {
+        !self.client.has_several_users && !self.takes_notices()
+    }
+
     /// More waits than may: what waits is dropped, and the client is made to fetch the present state.
-    fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
-        // One of our own clients is told the range, and registers again over the feed that it has.
-        let must_return = !self.client.has_several_users && !self.takes_notices();
+    pub(super) fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
         let sent = self.unacknowledged.drop_lane(number);
         let Some(lane) = self.lane(number) else { return };
         lane.lost = merged(lane.lost, sent);
@@ -336,7 +352,8 @@ impl Feed {
         turn.metrics.feeds.resynchronised.inc();
         turn.metrics.feeds.events_lost.add(last.saturating_sub(first) + 1);
         tracing::warn!(client = %self.client.name, lane = number, first, last, "events were dropped: the client is resynchronised");
-        if must_return {
+        // A secondary goes on collecting nothing: its client learns of it when this node is to tell.
+        if self.must_return() && self.state != State::Secondary {
             self.drain(turn.now);
         }
     }
@@ -424,6 +441,9 @@ impl Feed {
         }
         self.owed.push_back(frames::marker(turn.stamp));
         self.state = State::Running;
+        if self.must_return() && self.lanes.iter().any(|lane| lane.lost.is_some()) {
+            self.drain(turn.now);
+        }
     }
 
     /// CLIENT_READY.
@@ -445,8 +465,8 @@ impl Feed {
         self.tell_again();
         let trimmed = self.unacknowledged.take_trimmed();
         // A socket that was closed in peace has brought everything that was written to it.
-        if let Some((first, last)) = trimmed.filter(|_| !matches!(self.state, State::Draining { .. })) {
-            self.miss(first, last, turn);
+        if !matches!(self.state, State::Draining { .. }) {
+            trimmed.into_iter().for_each(|(lane, range)| self.lose(lane, range, turn));
         }
         let revoked = std::mem::take(&mut self.cut);
         match self.client.durable {

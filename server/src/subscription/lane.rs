@@ -82,14 +82,20 @@ pub(crate) struct Lane {
 pub(crate) struct Wait {
     /// Since when it is held.
     pub(super) since: Option<Micros>,
-    /// How often the client has been asked since an event last went out.
+    /// How often the client has been asked since an event last went out or a login lived to its end.
     pub(super) asks: u32,
+    /// The end of the last login that was live here.
+    pub(super) end: Option<Micros>,
+    /// When permission is to be asked again, because the manager could not tell.
+    pub(super) retry: Option<Micros>,
     /// When the client is to be asked again.
     pub(super) next_ask: Option<Micros>,
     /// When it was asked last, early or late.
     pub(super) last_ask: Option<Micros>,
     /// Stale logins of the cell at that time: more of them are an answer that did not help.
     pub(super) stale: u32,
+    /// Logins of the cell that took until it was held: more of them while it still is came and went unseen.
+    pub(super) logins: u32,
 }
 
 impl Lane {

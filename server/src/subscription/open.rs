@@ -162,7 +162,7 @@ impl Shard {
             }
             let waiting = feed.connect(opening.primary, passed, turn);
             if feed.is_durable() && anew {
-                // A client that is told of a queue that was kept misses nothing, as far as it knows.
+                // As if there were none: what it held is gone, and of one that was kept nothing would be missed.
                 opened.queue_size = NO_QUEUE;
             } else if feed.is_durable() {
                 opened.endpoint_type = if was_secondary { 1 } else { 2 };

@@ -19,7 +19,8 @@ pub struct FeedPolicies {
     pub queue_events: usize,
     /// And the bytes that they may keep alive, each event counted as if nobody else held it.
     pub queue_bytes: usize,
-    /// Bytes that all waiting events of the node may keep alive, counted in the same way.
+    /// Bytes that all waiting events of the node may keep alive, each counted once however many clients wait for it. Beyond
+    /// that the longest backlogs go.
     pub node_bytes: usize,
     /// Whether clients are asked for a login shortly before the end of the one they have.
     pub renew_early: bool,

@@ -16,12 +16,14 @@ use druse_protocol::time::Micros;
 
 use super::feed::{Feed, Turn, merged};
 use super::policies::FeedPolicies;
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use super::told::Loss;
 use super::{cq, frames};
 use crate::metrics::FeedMetrics;
 use crate::security::Standing;
 
-/// A client is never asked twice within this time, unless its logins live shorter than ten of it.
+/// After an answer that did not help a client is not asked again within this time.
 const LEAST_BETWEEN_ASKS: Duration = Duration::from_secs(1);
 
 impl Feed {
@@ -55,6 +57,11 @@ impl Feed {
     fn release(&mut self, at: usize, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map_or(0, |cell| cell.generation());
+        #[cfg(test)]
+        if bug::is_in(Bug::KeptWait) && lane.wait.since.is_some() {
+            return;
+        }
+        lane.wait.end = lane.cell.as_ref().map(|cell| cell.deadline());
         if lane.wait.since.take().is_some() {
             lane.wait.next_ask = None;
             turn.metrics.feeds.lanes_held.dec();
@@ -68,17 +75,25 @@ impl Feed {
 
     /// The login has run out: what is due waits, and the client is asked.
     fn hold(&mut self, at: usize, turn: &mut Turn<'_>) {
+        if self.goes_on(at, turn.now) {
+            return self.release(at, turn);
+        }
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        let stale = lane.cell.as_ref().map_or(0, |cell| cell.stale_logins());
+        let (stale, logins) = lane.cell.as_ref().map_or((0, 0), |cell| (cell.stale_logins(), cell.logins()));
+        let logins_before = std::mem::replace(&mut lane.wait.logins, logins);
         if lane.wait.since.is_some() {
-            if stale != lane.wait.stale {
-                // An answer came and did not help.
+            if stale != lane.wait.stale || logins != logins_before {
+                // An answer came and did not help, or not for long.
                 lane.wait.stale = stale;
                 self.schedule_ask(at, turn);
             }
             return;
         }
         lane.wait.since = Some(turn.now);
+        if lane.wait.end.is_some_and(|end| turn.now >= end) {
+            // It was a good one: whoever only listens is not given up for having renewed often.
+            lane.wait.asks = 0;
+        }
         turn.metrics.feeds.lanes_held.inc();
         if at == 0 {
             self.renewal.at = None;
@@ -89,6 +104,14 @@ impl Feed {
         } else {
             self.schedule_ask(at, turn);
         }
+    }
+
+    /// Whether one user among several has a newer login under another id, with which the lane goes on. What comes later
+    /// is not looked for: whoever logs in frees the lane.
+    fn goes_on(&self, at: usize, now: Micros) -> bool {
+        let Some(lane) = self.lanes.get(at).filter(|lane| lane.wait.since.is_none()) else { return false };
+        let (Some(logins), Some(cell)) = (&self.logins, &lane.cell) else { return false };
+        self.client.has_several_users && logins.go_on(cell, now)
     }
 
     /// The login was ended from outside: nothing goes out any more, and nobody is asked.
@@ -162,19 +185,11 @@ impl Feed {
             return;
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        let pause = match lane.wait.asks {
-            0 => LEAST_BETWEEN_ASKS.min(self.renewal_pause(turn)),
-            asks => LEAST_BETWEEN_ASKS * 2_u32.pow(asks.min(10) - 1),
+        lane.wait.next_ask = match (lane.wait.asks, lane.wait.last_ask) {
+            (0, _) | (_, None) => Some(turn.now),
+            (asks, Some(last)) => Some(last + LEAST_BETWEEN_ASKS * 2_u32.pow(asks.min(10) - 1)),
         };
-        let Some(lane) = self.lanes.get_mut(at) else { return };
-        lane.wait.next_ask = Some(lane.wait.last_ask.map_or(turn.now, |last| last + pause));
         self.ask_if_due(turn);
-    }
-
-    /// With logins that live for seconds the early question is less than the usual pause before the end.
-    fn renewal_pause(&self, turn: &Turn<'_>) -> Duration {
-        let asked = self.lanes.first().and_then(|lane| lane.wait.last_ask);
-        asked.map_or(LEAST_BETWEEN_ASKS, |asked| turn.now.saturating_since(asked) / 2)
     }
 
     /// Asks those whose time has come. A client that has been asked often enough is given up.
@@ -236,14 +251,15 @@ impl Feed {
             return None;
         }
         let give_up = self.give_up_at(policies).filter(|_| !self.client.has_several_users);
-        self.lanes.iter().filter_map(|lane| lane.wait.next_ask).chain(give_up).min()
+        let waits = self.lanes.iter().flat_map(|lane| [lane.wait.next_ask, lane.wait.retry]);
+        waits.flatten().chain(give_up).min()
     }
 
     /// A lane without a login that could ever be good again.
     fn drop_lane(&mut self, at: usize, metrics: &FeedMetrics) {
         let lane = self.lanes.remove(at);
         if let Some(cell) = &lane.cell {
-            cell.watch(None);
+            self.unwatch(cell);
         }
         if lane.wait.since.is_some() {
             metrics.lanes_held.dec();
@@ -288,8 +304,10 @@ impl Feed {
             return;
         }
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        let Some((from, to)) = merged(lane.lost.take(), lane.untold.take()) else { return };
         let number = lane.number;
+        let lost = merged(lane.lost.take(), lane.untold.take());
+        self.tell_lost_queries(number, turn);
+        let Some((from, to)) = lost else { return };
         let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.tell(at, LaneNews::Lost { from: place(from), to: place(to) });
         self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);

@@ -322,6 +322,18 @@ impl super::feed::Feed {
         self.cqs.iter().find(|cq| *cq.name == *name)
     }
 
+    /// Queries that are there again, and whose listeners have perhaps not heard it because the connection broke, are told
+    /// once more before their events go on.
+    pub(super) fn tell_lost_queries(&mut self, lane: u32, turn: &mut Turn<'_>) {
+        if self.lost_queries.is_empty() {
+            return;
+        }
+        let of_lane = self.cqs.iter().filter(|cq| cq.lane == lane);
+        for (name, path) in of_lane.map(|cq| (Arc::clone(&cq.name), cq.path.clone())).collect::<Vec<_>>() {
+            self.tell_lost_query(&name, &path, turn);
+        }
+    }
+
     /// A query that a resynchronisation took is there again: its listeners hear that they have missed something.
     fn tell_lost_query(&mut self, name: &Arc<[u8]>, region: &str, turn: &mut Turn<'_>) {
         if self.lost_queries.remove(name) {

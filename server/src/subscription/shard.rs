@@ -164,7 +164,7 @@ impl Shard {
     /// Hands a change to everybody who is to have it.
     fn route(&mut self, change: Change, now: Micros) {
         let Some(entry) = self.regions.get(&change.region) else { return };
-        let shared = SharedChange::new(change, Arc::clone(&entry.region));
+        let shared = SharedChange::new(change, Arc::clone(&entry.region), &self.context.metrics);
         let text = match entry.interest.looks_at_text() {
             true => KeyRef::from_canonical(shared.key()).text(),
             false => None,
@@ -421,6 +421,27 @@ impl Shard {
         if let Some(at) = deadline {
             self.timers.insert((at, id));
         }
+    }
+
+    /// Whether everything that waits on the node is more than may. Then the longest backlog of this shard goes, unless it is
+    /// no longer than a fair share: it is another shard's turn then. Returns whether one went.
+    pub(crate) fn relieve_node(&mut self, now: Micros) -> bool {
+        let metrics = &self.context.metrics.feeds;
+        let bound = self.context.policies.node_bytes;
+        if usize::try_from(metrics.kept_bytes.get()).unwrap_or_default() <= bound {
+            return false;
+        }
+        let share = bound / usize::try_from(metrics.live.get()).unwrap_or_default().max(1);
+        let longest = self.feeds.values().map(|feed| (feed.size().1, feed.id)).max();
+        let Some((_, id)) = longest.filter(|(bytes, _)| *bytes > share) else { return false };
+        self.with_feed(id, now, |feed, turn| feed.overflow(feed.heaviest(), turn));
+        true
+    }
+
+    /// How many feeds there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.feeds.len()
     }
 
     /// Counts what waits, for metrics.

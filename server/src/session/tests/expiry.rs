@@ -221,7 +221,8 @@ async fn get_all_refuses_key_by_key_and_expires_as_a_whole() {
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_reply_expiry_held_back_is_answered_from_memory() {
     let engine = Arc::new(delayed(Retention::default()));
-    let node = Node::on(engine, TestManager::new(), Some(SecurityPolicies::default()));
+    let node =
+        Node::on(engine, TestManager::new(), Some(SecurityPolicies::default()), FeedPolicies::default());
     let mut talk = node.connect(NEW).await;
     let end = START + SECOND;
     talk.login("ann", Some(end)).await.expect("login");
@@ -241,7 +242,12 @@ async fn a_write_whose_reply_expiry_held_back_is_answered_from_memory() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_waits_is_answered_when_it_is_done() {
     let engine = Arc::new(delayed(Retention::default()));
-    let node = Node::on(engine.clone(), TestManager::new(), Some(SecurityPolicies::default()));
+    let node = Node::on(
+        engine.clone(),
+        TestManager::new(),
+        Some(SecurityPolicies::default()),
+        FeedPolicies::default(),
+    );
     let mut talk = node.connect(NEW).await;
     talk.login("ann", None).await.expect("login");
     assert_eq!(talk.put("k", b"v").await.expect("put"), 1);

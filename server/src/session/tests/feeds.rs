@@ -17,12 +17,12 @@ use tokio::io::{AsyncReadExt, DuplexStream};
 use super::*;
 use crate::seam::HandedOver;
 
-const NEW: VersionOrdinal = VersionOrdinal::GEODE_1_15_0;
-const OLD: VersionOrdinal = VersionOrdinal::GEODE_1_14_0;
+pub(super) const NEW: VersionOrdinal = VersionOrdinal::GEODE_1_15_0;
+pub(super) const OLD: VersionOrdinal = VersionOrdinal::GEODE_1_14_0;
 
 /// What came on a feed.
 #[derive(Debug, PartialEq, Eq)]
-enum Heard {
+pub(super) enum Heard {
     Marker,
     LogIn,
     Ping,
@@ -35,24 +35,24 @@ enum Heard {
     End,
 }
 
-fn updated(key: &str, value: &str) -> Heard {
+pub(super) fn updated(key: &str, value: &str) -> Heard {
     Heard::Event(EntryOperation::Update, key.into(), Some(value.into()), true, vec![])
 }
 
-fn created(key: &str, value: &str) -> Heard {
+pub(super) fn created(key: &str, value: &str) -> Heard {
     Heard::Event(EntryOperation::Create, key.into(), Some(value.into()), true, vec![])
 }
 
 /// The client's end of a feed.
-struct Feed {
+pub(super) struct Feed {
     pipe: DuplexStream,
     read: Vec<u8>,
-    welcome: FeedWelcome,
+    pub(super) welcome: FeedWelcome,
 }
 
 impl Feed {
     /// What comes next; it must come within a minute of virtual time.
-    async fn next(&mut self) -> Heard {
+    pub(super) async fn next(&mut self) -> Heard {
         tokio::time::timeout(60 * SECOND, self.hear()).await.expect("nothing came")
     }
 
@@ -73,7 +73,7 @@ impl Feed {
     }
 
     /// What comes within ten seconds of virtual time; `None` if nothing does.
-    async fn soon(&mut self) -> Option<Heard> {
+    pub(super) async fn soon(&mut self) -> Option<Heard> {
         tokio::time::timeout(10 * SECOND, self.hear()).await.ok()
     }
 }
@@ -102,18 +102,18 @@ fn heard(message: &FeedMessage<'_>) -> Heard {
 }
 
 /// A feed's hello, by which a client of that number shows these credentials.
-fn feed_hello(client: i32, version: VersionOrdinal, security: SecurityMode) -> ClientHello {
+pub(super) fn feed_hello(client: i32, version: VersionOrdinal, security: SecurityMode) -> ClientHello {
     let mode = CommunicationMode::PrimaryServerToClient;
     ClientHello { mode, read_timeout_ms: 0, security, ..hello_of(client, version) }
 }
 
-fn shown(name: &str, expires_at: Option<Micros>) -> SecurityMode {
+pub(super) fn shown(name: &str, expires_at: Option<Micros>) -> SecurityMode {
     SecurityMode::Normal(Some(credentials(name, None, expires_at)))
 }
 
 impl Node {
     /// Opens a feed and reads the answer.
-    async fn feed(&self, hello: &ClientHello) -> Feed {
+    pub(super) async fn feed(&self, hello: &ClientHello) -> Feed {
         let mut bytes = Vec::new();
         hello.encode(&mut bytes);
         let mut talk = self.talk(hello.version);
@@ -136,7 +136,7 @@ impl Node {
     }
 
     /// The connection over which a client directs its feed.
-    async fn queue_connection(&self, client: i32, version: VersionOrdinal) -> Talk {
+    pub(super) async fn queue_connection(&self, client: i32, version: VersionOrdinal) -> Talk {
         let mut talk = self.talk(version);
         talk.now = self.clock.now();
         let mode = CommunicationMode::ClientToServerForQueue;
@@ -146,7 +146,7 @@ impl Node {
         talk
     }
 
-    fn put(&self, key: &str, value: &str) {
+    pub(super) fn put(&self, key: &str, value: &str) {
         self.put_as(None, key, value);
     }
 
@@ -169,7 +169,7 @@ impl Node {
     }
 
     /// Lets time pass, for feeds.
-    async fn wait(&self, time: Duration) {
+    pub(super) async fn wait(&self, time: Duration) {
         self.clock.advance(time);
         // The shards look at the clock once a second at least.
         tokio::time::sleep(2 * SECOND).await;
@@ -177,7 +177,7 @@ impl Node {
 }
 
 impl Talk {
-    async fn register(
+    pub(super) async fn register(
         &mut self,
         interest: Interest<'_>,
         policy: InterestResultPolicy,
@@ -216,13 +216,13 @@ impl Talk {
         entries
     }
 
-    async fn goodbye(&mut self) {
+    pub(super) async fn goodbye(&mut self) {
         let mut close = Vec::new();
         CloseConnection { keep_alive: false }.encode(&mut close, &self.envelope());
         self.send(&close).await;
     }
 
-    async fn execute(&mut self, name: &str, query: &str) -> Result<(), Refused> {
+    pub(super) async fn execute(&mut self, name: &str, query: &str) -> Result<(), Refused> {
         let mut request = Vec::new();
         ExecuteCq {
             name: name.as_bytes(),

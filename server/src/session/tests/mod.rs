@@ -3,6 +3,7 @@
 mod bad_input;
 mod captures;
 mod expiry;
+mod feed_limits;
 mod feeds;
 mod handshake;
 mod login;
@@ -77,13 +78,14 @@ impl Node {
     }
 
     pub(super) fn with(manager: Arc<TestManager>, policies: Option<SecurityPolicies>) -> Self {
-        Self::on(Arc::new(memory(Retention::default())), manager, policies)
+        Self::on(Arc::new(memory(Retention::default())), manager, policies, FeedPolicies::default())
     }
 
     pub(super) fn on(
         engine: Arc<dyn Engine>,
         manager: Arc<TestManager>,
         policies: Option<SecurityPolicies>,
+        feeds: FeedPolicies,
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let pdx = Arc::new(PdxRegistry::in_memory(PdxBounds::default()));
@@ -102,12 +104,7 @@ impl Node {
             frames: FrameLimits::default(),
             queries: QueryBounds::default(),
             member,
-            feeds: FeedOptions {
-                policies: FeedPolicies::default(),
-                shards: 1,
-                seed: 7,
-                clock: clock.clone(),
-            },
+            feeds: FeedOptions { policies: feeds, shards: 1, seed: 7, clock: clock.clone() },
         });
         let shutdown = Shutdown::default();
         core.feeds.start(&shutdown);
