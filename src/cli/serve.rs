@@ -219,7 +219,7 @@ async fn serve(
     if config.regions.is_empty() {
         warn!("no region has been named; clients will find nothing here (--region NAME)");
     }
-    let builder = Node::builder().config(config).policies(policies).feeds(feeds).clock(Arc::clone(&clock));
+    let builder = Node::builder().config(config).policies(policies).feeds(feeds);
     let builder = match security.manager(&clock).await? {
         Some(manager) => builder.security(manager),
         None => {

@@ -3,7 +3,7 @@
 //! Geode: `ClientUserAuths.java`, `ServerConnection.java`. RFC.md section 3.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use druse_protocol::auth::{AuthError, RevocationScope};
@@ -23,6 +23,8 @@ pub(crate) struct ClientUserAuths {
     state: RwLock<State>,
     /// Counts removals of ids, so that a connection can keep what it looked up.
     removals: AtomicU64,
+    /// Whether a login has said that the client understands notices on its feed.
+    takes_notices: AtomicBool,
 }
 
 struct State {
@@ -75,7 +77,7 @@ impl ClientUserAuths {
             connections: 0,
             pace: Pace::default(),
         };
-        Self { state: RwLock::new(state), removals: AtomicU64::new(0) }
+        Self { state: RwLock::new(state), removals: AtomicU64::new(0), takes_notices: AtomicBool::new(false) }
     }
 
     /// The cell that an id names, for this identity.
@@ -93,6 +95,17 @@ impl ClientUserAuths {
     /// Changes whenever an id is removed: what was looked up before may hold no longer.
     pub(crate) fn removals(&self) -> u64 {
         self.removals.load(Ordering::Acquire)
+    }
+
+    /// Whether the client is one of ours, as far as a login of it has told: the feed of several users shows no credentials
+    /// itself.
+    pub(crate) fn takes_notices(&self) -> bool {
+        self.takes_notices.load(Ordering::Relaxed)
+    }
+
+    /// A login has said so.
+    pub(crate) fn note_takes_notices(&self) {
+        self.takes_notices.store(true, Ordering::Relaxed);
     }
 
     /// Some login of the client whose end has not come: what requests need that carry no id by protocol.

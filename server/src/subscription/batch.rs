@@ -83,7 +83,7 @@ pub(crate) enum Wish {
     WriteLast,
     /// Be closed in peace: the client has everything that was begun.
     Finish,
-    /// Be closed at once.
+    /// Be closed at once, behind the last word in the batch if it takes that without waiting.
     Cut,
 }
 
@@ -91,11 +91,11 @@ impl Feed {
     /// Fills a batch with what may go out now.
     pub(super) fn fill(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Wish {
         self.keep_time(turn);
-        if self.cut {
-            return Wish::Cut;
-        }
         while let Some(frame) = self.owed.pop_front() {
             batch.push(Origin::Owed, frame);
+        }
+        if self.cut {
+            return Wish::Cut;
         }
         match self.state {
             State::Running if self.resume.is_none() => self.fill_from_lanes(batch, turn),
@@ -159,6 +159,7 @@ impl Feed {
                 left.push((origin, frame));
                 continue;
             }
+            self.between_frames = begun == frame.len();
             if begun < frame.len() {
                 self.owed.push_back(frame.slice(begun..));
             }

@@ -46,7 +46,7 @@ pub(crate) struct FeedClient {
     pub(crate) conflates: bool,
     /// Whether the client has several users, none of whom the feed itself belongs to.
     pub(crate) has_several_users: bool,
-    /// Whether the client understands notices: it is one of ours.
+    /// Whether the client has said with its feed that it understands notices: it is one of ours.
     pub(crate) takes_notices: bool,
     /// For logs.
     pub(crate) name: Arc<str>,
@@ -122,6 +122,8 @@ pub(crate) struct Feed {
     pub(super) turn_of: usize,
     /// Goes out before anything else: the rest of a frame, and messages that are no changes.
     pub(super) owed: VecDeque<Bytes>,
+    /// Whether the socket stands between two messages: it has been greeted, and nothing was begun that is not finished.
+    pub(super) between_frames: bool,
     pub(super) unacknowledged: Unacknowledged,
     pub(super) interest: Vec<Registration>,
     pub(super) cqs: Vec<Cq>,
@@ -188,6 +190,7 @@ impl Feed {
             next_lane: 1,
             turn_of: 0,
             owed: VecDeque::new(),
+            between_frames: false,
             unacknowledged: Unacknowledged::default(),
             interest: Vec::new(),
             cqs: Vec::new(),
@@ -209,6 +212,11 @@ impl Feed {
     /// Whether events go out.
     pub(super) fn is_running(&self) -> bool {
         self.state == State::Running
+    }
+
+    /// Whether the client understands notices. Of one with several users only their logins can tell.
+    pub(super) fn takes_notices(&self) -> bool {
+        self.client.takes_notices || self.logins.as_ref().is_some_and(|logins| logins.takes_notices())
     }
 
     /// Whether the client's queue outlives its connections by its own wish.
@@ -328,9 +336,14 @@ impl Feed {
         }
     }
 
+    /// Whether the end of the feed is the only way to tell the client that events were lost. One of our own is told the range
+    /// over the feed that it has, and so are the queries of several users.
+    fn must_return(&self) -> bool {
+        !self.client.has_several_users && !self.takes_notices()
+    }
+
     /// More waits than may: what waits is dropped, and the client is made to fetch the present state.
     pub(super) fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
-        let single = !self.client.has_several_users;
         let sent = self.unacknowledged.drop_lane(number);
         let Some(lane) = self.lane(number) else { return };
         lane.lost = merged(lane.lost, sent);
@@ -340,7 +353,7 @@ impl Feed {
         turn.metrics.feeds.events_lost.add(last.saturating_sub(first) + 1);
         tracing::warn!(client = %self.client.name, lane = number, first, last, "events were dropped: the client is resynchronised");
         // A secondary goes on collecting nothing: its client learns of it when this node is to tell.
-        if single && self.state != State::Secondary {
+        if self.must_return() && self.state != State::Secondary {
             self.drain(turn.now);
         }
     }
@@ -380,7 +393,7 @@ impl Feed {
         turn.metrics.feeds.opened.inc();
         let waiting = self.size().0;
         self.owed.clear();
-        (self.cut, self.leaves) = (false, false);
+        (self.cut, self.leaves, self.between_frames) = (false, false, false);
         self.last_write = turn.now;
         for lane in self.lanes.iter_mut().filter(|lane| lane.number > 0 && lane.cell.is_some()) {
             lane.awaits_user = true;
@@ -428,7 +441,7 @@ impl Feed {
         }
         self.owed.push_back(frames::marker(turn.stamp));
         self.state = State::Running;
-        if !self.client.has_several_users && self.lanes.iter().any(|lane| lane.lost.is_some()) {
+        if self.must_return() && self.lanes.iter().any(|lane| lane.lost.is_some()) {
             self.drain(turn.now);
         }
     }

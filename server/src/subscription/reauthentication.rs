@@ -99,7 +99,7 @@ impl Feed {
             self.renewal.at = None;
         }
         self.tell(at, LaneNews::Held);
-        if self.client.has_several_users && !self.client.takes_notices {
+        if self.client.has_several_users && !self.takes_notices() {
             self.tell_queries_of_end(at, turn);
         } else {
             self.schedule_ask(at, turn);
@@ -117,18 +117,25 @@ impl Feed {
     /// The login was ended from outside: nothing goes out any more, and nobody is asked.
     fn revoke(&mut self, at: usize, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        if lane.wait.since.is_none() {
+        lane.wait.next_ask = None;
+        let is_new = lane.wait.since.is_none();
+        if is_new {
             lane.wait.since = Some(turn.now);
             turn.metrics.feeds.lanes_held.inc();
-            self.tell(at, LaneNews::Revoked);
         }
-        let Some(lane) = self.lanes.get_mut(at) else { return };
-        lane.wait.next_ask = None;
         if at == 0 {
             self.renewal.at = None;
         }
-        if !self.client.has_several_users {
-            self.cut = true;
+        if self.client.has_several_users {
+            if is_new {
+                self.tell(at, LaneNews::Revoked);
+            }
+        } else if !std::mem::replace(&mut self.cut, true) {
+            // Nothing that was due goes out any more, the rest of a frame neither; but one of our own clients is told why.
+            self.owed.clear();
+            if self.between_frames {
+                self.tell(at, LaneNews::Revoked);
+            }
         }
     }
 
@@ -173,7 +180,7 @@ impl Feed {
     /// Asks now, or as soon as it may be asked again.
     fn schedule_ask(&mut self, at: usize, turn: &mut Turn<'_>) {
         // A Java client with several users cannot tell whose login is meant, and ends its feed.
-        let knows_whose = !self.client.has_several_users || self.client.takes_notices;
+        let knows_whose = !self.client.has_several_users || self.takes_notices();
         if !self.client.version.knows_expiry() || !knows_whose {
             return;
         }
@@ -262,7 +269,7 @@ impl Feed {
 
     /// Tells one of our own clients.
     fn tell(&mut self, at: usize, news: LaneNews) {
-        if self.client.takes_notices && self.connected {
+        if self.takes_notices() && self.connected {
             let user = self.user_of(at).unwrap_or(druse_protocol::message::feed::notice::SINGLE_USER);
             self.owed.push_back(frames::news(user, news));
         }
