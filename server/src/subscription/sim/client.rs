@@ -16,7 +16,7 @@ use crate::engine::{ClientIdentity, Record};
 use crate::security::ClientLogins;
 
 /// What a client asks of the node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
     /// Message 77.
     Login { user: usize, why: Why },
@@ -185,6 +185,15 @@ impl Client {
             takes_notices: self.kind.is_ours(),
             name: Arc::from(String::from_utf8_lossy(&self.key)),
         }
+    }
+
+    /// Registers all interest once more, unless that is about to be done.
+    pub(super) fn fetch_all(&mut self) {
+        let is_interest = |want: &(usize, &Want)| matches!(want.1, Want::Interest { .. });
+        let all = self.wants.iter().enumerate().filter(is_interest);
+        let missing = all.map(|(want, _)| Request::Register { want }).filter(|it| !self.script.contains(it));
+        let missing: Vec<_> = missing.collect();
+        self.script.extend(missing);
     }
 
     /// What a client asks when it connects, in this order.

@@ -157,6 +157,15 @@ impl World {
         let user = it.users.iter().position(|user| user.id == Some(id)).unwrap_or_default();
         let lane = it.lane_of(user);
         it.book.lanes.entry(lane).or_default().told_lost.push((from, to));
+        if it.several() {
+            return;
+        }
+        // What was lost is fetched, over the feed that goes on.
+        let is_idle = it.is_up && it.script.is_empty();
+        it.fetch_all();
+        if is_idle {
+            self.go_on(client);
+        }
     }
 
     fn hear_entry(&mut self, client: usize, event: &EntryEvent<'_>) -> Verdict {
