@@ -144,8 +144,8 @@ pub(crate) struct Feed {
     pub(super) cut: bool,
     /// Whether the client has said that it will not come back.
     pub(super) leaves: bool,
-    /// When the socket of before went, until the client has registered something since; the earliest time of all once the
-    /// client has a socket again.
+    /// When the socket of before went, until the client has registered something since; the earliest time of all if the node
+    /// has ended it, or once the client has a socket again.
     pub(super) away_since: Option<Micros>,
 }
 
@@ -368,9 +368,10 @@ impl Feed {
         metrics.lanes_held.add(-i64::try_from(held).unwrap_or_default());
     }
 
-    /// Whether a goodbye on a connection that the client has had since then means only this connection. A Java client that
-    /// finds its server to have failed while it was opening the way back closes what it has just opened, with the words
-    /// with which it leaves for good, and tries again (Geode's QueueManagerImpl.addToConnectionList).
+    /// Whether a goodbye on a connection that the client has had since then means only this connection. A Java client says it
+    /// with the words with which it leaves for good, and tries again, if it finds its server to have failed while it was
+    /// opening the way back (Geode's `QueueManagerImpl.addToConnectionList`), and sometimes when its feed has ended
+    /// (`checkEndpoint`).
     pub(super) fn is_coming_back(&self, since: Micros) -> bool {
         self.away_since.is_some_and(|lost| since >= lost)
     }
@@ -457,7 +458,9 @@ impl Feed {
     pub(super) fn disconnect(&mut self, turn: &Turn<'_>) -> bool {
         if std::mem::take(&mut self.connected) {
             turn.metrics.feeds.away.inc();
-            self.away_since.get_or_insert(turn.now);
+            // A feed that the node itself has ended may be followed by a goodbye on any connection, see `is_coming_back`.
+            let is_ours = matches!(self.state, State::Draining { .. });
+            self.away_since.get_or_insert(if is_ours { Micros::MIN } else { turn.now });
         }
         self.owed.clear();
         self.resume = None;

@@ -330,6 +330,9 @@ async fn an_old_client_gets_the_end_of_its_feed_and_finds_everything_when_it_is_
     tokio::time::sleep(SECOND).await;
     node.wait(SECOND).await;
     assert_eq!(feed.next().await, Heard::End);
+    // So a Java client may close the connection that belonged to the feed.
+    queue.goodbye().await;
+    let mut queue = node.queue_connection(1, OLD).await;
     node.put("a", "3");
     let end = Some(START + 100 * SECOND);
     let mut feed = node.feed(&feed_hello(1, OLD, shown("ann", end))).await;
