@@ -7,6 +7,8 @@ use druse_protocol::message::key::KeyRef;
 use super::feed::{Feed, State, Turn};
 use super::frames;
 use super::lane::{Item, Lane, Pending};
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use crate::security::Wanted;
 
 /// The most that one write takes.
@@ -115,6 +117,10 @@ impl Feed {
     }
 
     fn fill_from_lanes(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) {
+        #[cfg(test)]
+        if bug::is_in(Bug::HoldsAll) && self.lanes.iter().any(|lane| !lane.is_live(turn.now)) {
+            return;
+        }
         let count = self.lanes.len();
         let mut idle = 0;
         while idle < count && !batch.is_full() {

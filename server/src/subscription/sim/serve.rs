@@ -20,10 +20,11 @@ use super::{Verdict, wrong};
 use crate::command::interest::{Found, Walk};
 use crate::engine::Record;
 use crate::query::{CqPredicate, Statement};
+use crate::region::Region;
 use crate::security::{Authenticated, Cell, Wanted, unknown_user};
 
 /// How long a durable client's queue waits.
-const DURABLE: Duration = Duration::from_secs(9);
+pub(super) const DURABLE: Duration = Duration::from_secs(9);
 
 impl World {
     /// A request has come.
@@ -269,16 +270,7 @@ impl World {
         };
         let region = Arc::clone(&self.node.regions[usize::from(region)]);
         let text = format!("select * from {} o where o > {above}", region.path());
-        let predicate =
-            CqPredicate::compile(&Statement::parse(&text).expect("a query"), &[], &()).expect("continuous");
-        let request = QueryRequest {
-            name: name.as_bytes().into(),
-            text: text.as_str().into(),
-            region: Arc::clone(&region),
-            predicate: Arc::new(predicate),
-            durable,
-            user: cell,
-        };
+        let request = query(&region, &name, &text, durable, cell);
         let key = self.clients[client].key.clone();
         let last = self.node.last_seq();
         match self.node.task.shard.execute_cq(&key, request, false, self.now) {
@@ -330,5 +322,25 @@ impl World {
     pub(super) fn read_something(&mut self, client: usize, user: usize) {
         let number = rand::Rng::random_range(&mut self.random, 0..super::plan::KEYS);
         self.send(client, Request::Read { user, key: number });
+    }
+}
+
+/// EXECUTECQ, as a session hands it over.
+pub(super) fn query(
+    region: &Arc<Region>,
+    name: &str,
+    text: &str,
+    durable: bool,
+    user: Option<Arc<Cell>>,
+) -> QueryRequest {
+    let statement = Statement::parse(text).expect("a query");
+    let predicate = CqPredicate::compile(&statement, &[], &()).expect("a continuous query");
+    QueryRequest {
+        name: name.as_bytes().into(),
+        text: text.into(),
+        region: Arc::clone(region),
+        predicate: Arc::new(predicate),
+        durable,
+        user,
     }
 }
