@@ -87,7 +87,10 @@ impl Feed {
         }
         match self.state {
             State::Running if self.resume.is_none() => self.fill_from_lanes(batch, turn),
-            State::Draining { until } if batch.is_empty() || turn.now >= until => return Wish::Finish,
+            State::Draining { until } if batch.is_empty() || turn.now >= until => {
+                self.flushed = batch.is_empty();
+                return Wish::Finish;
+            }
             _ => {}
         }
         Wish::Write

@@ -142,6 +142,8 @@ pub(crate) struct Feed {
     pub(super) cut: bool,
     /// Whether the client has said that it will not come back.
     pub(super) leaves: bool,
+    /// Whether the socket took everything that was begun before it was closed.
+    pub(super) flushed: bool,
     /// When the socket of before went, until the client has registered something since; the earliest time of all once the
     /// client has a socket again.
     pub(super) away_since: Option<Micros>,
@@ -202,6 +204,7 @@ impl Feed {
             bell,
             cut: false,
             leaves: false,
+            flushed: false,
             away_since: None,
         }
     }
@@ -372,7 +375,7 @@ impl Feed {
         turn.metrics.feeds.opened.inc();
         let waiting = self.size().0;
         self.owed.clear();
-        (self.cut, self.leaves) = (false, false);
+        (self.cut, self.leaves, self.flushed) = (false, false, false);
         self.last_write = turn.now;
         for lane in self.lanes.iter_mut().filter(|lane| lane.number > 0 && lane.cell.is_some()) {
             lane.awaits_user = true;
@@ -441,7 +444,7 @@ impl Feed {
         self.tell_again();
         let trimmed = self.unacknowledged.take_trimmed();
         // A socket that was closed in peace has brought everything that was written to it.
-        if !matches!(self.state, State::Draining { .. }) {
+        if !self.flushed {
             trimmed.into_iter().for_each(|(lane, range)| self.lose(lane, range, turn));
         }
         let revoked = std::mem::take(&mut self.cut);
