@@ -118,6 +118,11 @@ impl ClientUserAuths {
         true
     }
 
+    /// The login of that principal that lasts longest, if there is one.
+    pub(crate) fn login_of(&self, principal: &str, now: Micros) -> Option<Arc<Cell>> {
+        self.state.read().freshest(principal, now)
+    }
+
     /// A login on which a feed rests has ended: goes on with a newer one that its user has under another id. Returns
     /// whether there was one.
     pub(crate) fn go_on(&self, cell: &Arc<Cell>, now: Micros) -> bool {

@@ -230,11 +230,15 @@ impl Feed {
         self.lanes.iter().fold(sent, |(events, bytes), lane| (events + lane.events, bytes + lane.bytes))
     }
 
-    /// The lane of a user among several; a new one if there is none.
+    /// The lane of a user among several, which goes on under the login that the user has now; a new one if there is none.
     pub(super) fn lane_of(&mut self, cell: &Arc<Cell>, passed: u64) -> u32 {
-        let is_theirs = |lane: &&Lane| lane.cell.as_ref().is_some_and(|it| Arc::ptr_eq(it, cell));
-        if let Some(lane) = self.lanes.iter().find(is_theirs) {
-            return lane.number;
+        let is_theirs = |lane: &&Lane| lane.cell.as_ref().is_some_and(|it| it.name() == cell.name());
+        if let Some(number) = self.lanes.iter().find(is_theirs).map(|lane| lane.number) {
+            self.rebind(number, cell);
+            if let Some(lane) = self.lane(number) {
+                lane.awaits_user = false;
+            }
+            return number;
         }
         let number = self.next_lane;
         self.next_lane += 1;

@@ -42,6 +42,9 @@ impl Feed {
                 Standing::Revoked => self.revoke(at - 1, turn),
                 Standing::Closed if self.client.has_several_users => {
                     at -= 1;
+                    if self.goes_over(at, turn.now) {
+                        continue;
+                    }
                     self.drop_lane(at, &turn.metrics.feeds);
                 }
                 Standing::Closed => {
@@ -106,6 +109,18 @@ impl Feed {
         let Some(lane) = self.lanes.get(at).filter(|lane| lane.wait.since.is_none()) else { return false };
         let (Some(logins), Some(cell)) = (&self.logins, &lane.cell) else { return false };
         self.client.has_several_users && logins.go_on(cell, now)
+    }
+
+    /// Whether a user whose id was taken away has a login under another one, with which the lane goes on.
+    fn goes_over(&mut self, at: usize, now: Micros) -> bool {
+        let Some((number, cell)) =
+            self.lanes.get(at).and_then(|lane| Some((lane.number, lane.cell.as_ref()?)))
+        else {
+            return false;
+        };
+        let other = self.logins.as_ref().and_then(|logins| logins.login_of(&cell.name(), now));
+        let other = other.filter(|other| other.standing(now) != Standing::Closed);
+        other.inspect(|other| self.rebind(number, other)).is_some()
     }
 
     /// The login was ended from outside: nothing goes out any more, and nobody is asked.
