@@ -223,7 +223,7 @@ impl Scene {
     fn turn(&mut self, tick: usize) -> Verdict {
         self.wire.set_room(ROOM);
         self.node.turn()?;
-        self.pending.extend(self.wire.take());
+        self.pending.extend(self.wire.take().0);
         let mut acknowledged = Vec::new();
         while let Some((message, size)) =
             Message::decode(&self.pending, &FrameLimits::default()).map_err(|it| wrong(it.to_string()))?

@@ -38,6 +38,7 @@ mod end;
 mod hear;
 mod logins;
 mod manager;
+mod mishaps;
 mod net;
 mod node;
 mod oracle;

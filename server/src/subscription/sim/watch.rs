@@ -1,5 +1,6 @@
 //! What the node's sockets take, and why the node ends them (I1, I2, I9, I14).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use druse_protocol::codec::{FrameLimits, Message};
@@ -17,6 +18,9 @@ use super::{Verdict, wrong};
 /// Requests to log in that may go out for one end of a login: one early, five late, and one that was under way.
 const ASKS: u32 = 7;
 
+/// When a message was begun, if that matters, and its bytes.
+type Begun = (Option<Micros>, Vec<u8>);
+
 /// A feed's socket.
 pub(super) struct Socket {
     pub(super) client: usize,
@@ -25,6 +29,8 @@ pub(super) struct Socket {
     /// Of a message whose rest is to come, and when its first byte was taken.
     pending: Vec<u8>,
     begun: Option<Micros>,
+    /// Bytes of it that were overtaken by a revocation while they were written.
+    overtaken: Range<usize>,
     /// When what was taken last arrives.
     arrival: Micros,
     /// Whether the node has ended it.
@@ -41,6 +47,7 @@ impl Socket {
             wire,
             pending: Vec::new(),
             begun: None,
+            overtaken: 0..0,
             arrival: now,
             is_over: false,
             is_abandoned: false,
@@ -61,10 +68,16 @@ impl World {
 
     fn look_at_socket(&mut self, number: u64) -> Verdict {
         let Some(socket) = self.sockets.get_mut(&number) else { return Ok(()) };
-        let bytes = socket.wire.take();
+        let (bytes, overtaken) = socket.wire.take();
+        let before = socket.pending.len();
+        if !overtaken.is_empty() {
+            socket.overtaken = overtaken.start + before..overtaken.end + before;
+        }
         socket.pending.extend_from_slice(&bytes);
         while let Some((begun, frame)) = self.next_frame(number)? {
-            self.check_frame(number, begun, &frame)?;
+            if let Some(begun) = begun {
+                self.check_frame(number, begun, &frame)?;
+            }
             let lag = self.some(Duration::from_millis(20));
             let now = self.now;
             let Some(socket) = self.sockets.get_mut(&number) else { return Ok(()) };
@@ -84,8 +97,9 @@ impl World {
         Ok(())
     }
 
-    /// The next whole message, and when it was begun.
-    fn next_frame(&mut self, number: u64) -> Result<Option<(Micros, Vec<u8>)>, super::Violation> {
+    /// The next whole message, and when it was begun; `None` if a revocation came while it was handed over, which is too
+    /// late for it.
+    fn next_frame(&mut self, number: u64) -> Result<Option<Begun>, super::Violation> {
         let now = self.now;
         let Some(socket) = self.sockets.get_mut(&number) else { return Ok(None) };
         if socket.pending.is_empty() {
@@ -98,7 +112,10 @@ impl World {
             Err(error) => return Err(wrong(format!("socket {number} was given no message: {error}"))),
         };
         socket.begun = None;
-        Ok(Some((begun, socket.pending.drain(..size).collect())))
+        let is_overtaken = socket.overtaken.contains(&0);
+        let left = |at: usize| at.saturating_sub(size);
+        socket.overtaken = left(socket.overtaken.start)..left(socket.overtaken.end);
+        Ok(Some((Some(begun).filter(|_| !is_overtaken), socket.pending.drain(..size).collect())))
     }
 
     fn check_frame(&mut self, number: u64, begun: Micros, frame: &[u8]) -> Verdict {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use druse_protocol::auth::Revocation;
 use druse_protocol::time::{ManualClock, Micros};
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
@@ -99,6 +101,8 @@ pub(super) struct World {
     pub(super) calm: bool,
     pub(super) runtime: Runtime,
     pub(super) clock: Arc<ManualClock>,
+    /// Users who were cut off while the node was writing to their clients.
+    pub(super) cuts: Arc<Mutex<Vec<(usize, String, Revocation)>>>,
     steps: usize,
     queue: BTreeMap<(Micros, u64), Event>,
     scheduled: u64,
@@ -128,6 +132,7 @@ impl World {
             calm: false,
             runtime: runtime.expect("a runtime"),
             clock,
+            cuts: Arc::default(),
             queue: BTreeMap::new(),
             scheduled: 0,
             turn_at: None,
@@ -275,6 +280,7 @@ impl World {
         }
         self.node.turn()?;
         self.node.ledger.follow(self.now)?;
+        self.note_cuts()?;
         self.look_at_sockets()?;
         let Some(next) = self.node.task.shard.next_timer() else { return Ok(()) };
         if next <= self.now {
