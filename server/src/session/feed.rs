@@ -43,12 +43,7 @@ pub(super) fn open(exchange: &mut Exchange<'_>, hello: &ClientHello) -> Answer {
             let error = AuthError::Required(NO_CREDENTIALS.to_owned());
             deny(exchange, &facts, &error)
         }
-        SecurityMode::MultiUserFeed => {
-            if let Some(logins) = &exchange.client.logins {
-                logins.has_several_users();
-            }
-            begin(exchange, facts, None)
-        }
+        SecurityMode::MultiUserFeed => begin(exchange, facts, None),
     }
 }
 
