@@ -209,7 +209,7 @@ impl Feed {
         }
         for at in 0..self.lanes.len() {
             let Some(lane) = self.lanes.get_mut(at) else { return };
-            if lane.wait.since.is_none() || lane.wait.next_ask.is_none_or(|ask| turn.now < ask) {
+            if !lane.is_to_be_asked() || lane.wait.next_ask.is_none_or(|ask| turn.now < ask) {
                 continue;
             }
             lane.wait.next_ask = None;
@@ -261,7 +261,8 @@ impl Feed {
             return None;
         }
         let give_up = self.give_up_at(policies).filter(|_| !self.client.has_several_users);
-        self.lanes.iter().filter_map(|lane| lane.wait.next_ask).chain(give_up).min()
+        let to_be_asked = self.lanes.iter().filter(|lane| lane.is_to_be_asked());
+        to_be_asked.filter_map(|lane| lane.wait.next_ask).chain(give_up).min()
     }
 
     /// A lane without a login that could ever be good again.
@@ -278,7 +279,9 @@ impl Feed {
 
     /// Tells one of our own clients.
     fn tell(&mut self, at: usize, news: LaneNews) {
-        if self.client.takes_notices && self.connected {
+        // Whoever has opened the feed anew has not shown to be one of its users.
+        let is_known = self.lanes.get(at).is_some_and(|lane| !lane.awaits_user);
+        if self.client.takes_notices && self.connected && is_known {
             let user = self.user_of(at).unwrap_or(druse_protocol::message::feed::notice::SINGLE_USER);
             self.owed.push_back(frames::news(user, news));
         }
@@ -298,6 +301,7 @@ impl Feed {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map(|cell| cell.generation());
         if !turn.policies.tell_queries
+            || lane.awaits_user
             || !self.connected
             || std::mem::replace(&mut lane.told, generation) == generation
         {
@@ -312,7 +316,7 @@ impl Feed {
         if !self.connected || !self.is_running() {
             return;
         }
-        let Some(lane) = self.lanes.get_mut(at) else { return };
+        let Some(lane) = self.lanes.get_mut(at).filter(|lane| !lane.awaits_user) else { return };
         let number = lane.number;
         let lost = merged(lane.lost.take(), lane.untold.take());
         self.tell_lost_queries(number, turn);
