@@ -144,6 +144,8 @@ pub(crate) struct Feed {
     pub(super) leaves: bool,
     /// Whether the socket took everything that was begun before it was closed.
     pub(super) flushed: bool,
+    /// When a socket came last, and when the one before.
+    opened: (Micros, Micros),
     /// When the socket of before went, until the client has registered something since; the earliest time of all once the
     /// client has a socket again.
     pub(super) away_since: Option<Micros>,
@@ -205,6 +207,7 @@ impl Feed {
             cut: false,
             leaves: false,
             flushed: false,
+            opened: (Micros::MIN, Micros::MIN),
             away_since: None,
         }
     }
@@ -361,6 +364,14 @@ impl Feed {
         self.away_since.is_some_and(|lost| since >= lost)
     }
 
+    /// One of several users runs a query over a connection that is older than the opening before the last one. A client
+    /// opens that connection anew before its feed, so that the socket is somebody else's, who has shown no credentials.
+    pub(super) fn suspect(&mut self, since: Micros, now: Micros) {
+        if self.client.has_several_users && self.connected && since < self.opened.1 {
+            self.drain(now);
+        }
+    }
+
     /// Ends the socket as soon as what was begun is out.
     pub(super) fn drain(&mut self, now: Micros) {
         if self.connected {
@@ -381,6 +392,7 @@ impl Feed {
         self.owed.clear();
         (self.cut, self.leaves, self.flushed) = (false, false, false);
         self.last_write = turn.now;
+        self.opened = (turn.now, self.opened.0);
         for lane in self.lanes.iter_mut().filter(|lane| lane.number > 0 && lane.cell.is_some()) {
             lane.awaits_user = true;
         }
