@@ -32,7 +32,8 @@ impl World {
             815..835 => self.change_rights(client),
             835..838 => self.start_anew(),
             838..842 => self.crash(client),
-            842..900 => self.block(client),
+            842..846 => self.intrude(client),
+            846..900 => self.block(client),
             _ if self.happens(self.plan.faults.resets * 10) => self.break_feed(client),
             _ => {}
         }
@@ -216,6 +217,7 @@ impl World {
     pub(super) fn calm_down(&mut self) {
         self.tell(|| "calm".to_owned());
         self.calm = true;
+        self.strangers_leave();
         self.node.manager.calm_down();
         self.sockets.values().for_each(|socket| socket.wire.set_room(usize::MAX));
         self.everybody_reads();

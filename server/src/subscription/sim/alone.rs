@@ -133,7 +133,6 @@ impl Scene {
         let client =
             Client::new(0, ClientPlan { kind: story.kind, users, wants: Vec::new(), conflates: false });
         let logins = node.security.as_ref().expect("a node that asks").connect(&client.key);
-        logins.has_several_users();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let (wire, end) = Wire::new(ROOM);
@@ -167,7 +166,7 @@ impl Scene {
         let cell = self.client.users[user].id.and_then(|id| self.logins.cell(id));
         let region = &self.node.regions[0];
         let text = format!("select * from {} o where o > 'a'", REGIONS[0]);
-        let request = query(region, &format!("q{user}"), &text, false, cell);
+        let request = query(region, &format!("q{user}"), &text, false, cell, START);
         self.node.task.shard.execute_cq(&self.client.key, request, false, START).expect("runs");
     }
 

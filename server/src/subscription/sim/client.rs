@@ -124,6 +124,10 @@ pub(super) struct Client {
     pub(super) until: Option<Micros>,
     /// Whether the node is about to end its feed.
     pub(super) is_draining: bool,
+    /// Whether a stranger has opened a feed under its identity while it had none that was connected.
+    pub(super) was_displaced: bool,
+    /// When a stranger last had a feed under its identity.
+    pub(super) taken_at: Option<Micros>,
     /// Whether its user was cut off and has not come back.
     pub(super) was_revoked: bool,
 }
@@ -163,6 +167,8 @@ impl Client {
             asks: 0,
             until: None,
             is_draining: false,
+            was_displaced: false,
+            taken_at: None,
             was_revoked: false,
         }
     }
@@ -219,6 +225,11 @@ impl Client {
         book.void();
         book.clear();
         book.owes_notice = owed;
+    }
+
+    /// Whether its connection is older than a stranger's feed.
+    pub(super) fn was_taken_over(&self) -> bool {
+        self.taken_at.zip(self.since).is_some_and(|(taken, since)| since < taken)
     }
 
     /// The lane on which the oracle keeps a user's changes.

@@ -144,6 +144,7 @@ impl World {
             self.go_down(client);
         }
         self.sockets.clear();
+        self.strangers_leave();
         self.node = Node::new(&self.plan, engine, &self.clock, u64::from(self.starts));
     }
 }

@@ -45,6 +45,7 @@ mod oracle;
 mod plan;
 mod runs;
 mod serve;
+mod strangers;
 mod watch;
 mod world;
 

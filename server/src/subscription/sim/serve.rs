@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use druse_protocol::auth::{AuthError, Operation};
 use druse_protocol::message::key::KeyRef;
+use druse_protocol::time::Micros;
 
 use super::super::open::{Opened, Opening};
 use super::super::requests::{InterestRequest, NoFeed, QueryRequest};
@@ -175,9 +176,6 @@ impl World {
         let it = &self.clients[client];
         let key = it.key.clone();
         let before = self.node.feed(&key).map(|feed| feed.id);
-        if let Some(logins) = it.logins.as_ref().filter(|_| it.several()) {
-            logins.has_several_users();
-        }
         let logins = self.node.security.as_ref().map(|security| security.connect(&key));
         let opening = Opening { key, client: it.hello(DURABLE), logins, cell, primary: true };
         let resumed = self.node.metrics.feeds.resumed.get();
@@ -270,7 +268,8 @@ impl World {
         };
         let region = Arc::clone(&self.node.regions[usize::from(region)]);
         let text = format!("select * from {} o where o > {above}", region.path());
-        let request = query(&region, &name, &text, durable, cell);
+        let request =
+            query(&region, &name, &text, durable, cell, self.clients[client].since.unwrap_or(self.now));
         let key = self.clients[client].key.clone();
         let last = self.node.last_seq();
         match self.node.task.shard.execute_cq(&key, request, false, self.now) {
@@ -332,6 +331,7 @@ pub(super) fn query(
     text: &str,
     durable: bool,
     user: Option<Arc<Cell>>,
+    since: Micros,
 ) -> QueryRequest {
     let statement = Statement::parse(text).expect("a query");
     let predicate = CqPredicate::compile(&statement, &[], &()).expect("a continuous query");
@@ -342,5 +342,6 @@ pub(super) fn query(
         predicate: Arc::new(predicate),
         durable,
         user,
+        since,
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Socket {
     arrival: Micros,
     /// Whether the node has ended it.
     pub(super) is_over: bool,
+    /// Whether a stranger has taken the feed over.
+    pub(super) is_taken: bool,
     /// Whether the client has let go of it.
     pub(super) is_abandoned: bool,
 }
@@ -50,6 +52,7 @@ impl Socket {
             overtaken: 0..0,
             arrival: now,
             is_over: false,
+            is_taken: false,
             is_abandoned: false,
         }
     }
@@ -189,6 +192,7 @@ impl World {
         let has_reason = it.is_draining
             || it.leaves
             || is_lost
+            || socket.is_taken
             || was_replaced
             || it.was_revoked
             || self.waited_enough(it);
@@ -241,7 +245,8 @@ impl World {
         let is_draining = matches!(feed.state, State::Draining { .. });
         let is_lost = feed.lanes.iter().any(|lane| lane.lost.is_some());
         let it = &self.clients[client];
-        if is_draining && !it.is_draining && !is_lost && !self.waited_enough(it) {
+        let has_reason = is_lost || it.was_taken_over() || self.waited_enough(it);
+        if is_draining && !it.is_draining && !has_reason {
             return Err(wrong(format!("I14: the feed of client {client} is given up for no reason")));
         }
         let it = &mut self.clients[client];
@@ -256,7 +261,9 @@ impl World {
     fn note_gone(&mut self, client: usize) -> Verdict {
         let now = self.now;
         let it = &mut self.clients[client];
-        let has_reason = it.leaves || it.was_revoked || it.until.is_some_and(|until| now >= until);
+        let was_displaced = std::mem::take(&mut it.was_displaced);
+        let has_reason =
+            it.leaves || it.was_revoked || was_displaced || it.until.is_some_and(|until| now >= until);
         it.feed = None;
         it.until = None;
         it.book.void();

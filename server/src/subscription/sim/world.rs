@@ -15,6 +15,7 @@ use super::client::{Client, Reply, Request};
 use super::logins::Granted;
 use super::node::{self, Node};
 use super::plan::{Plan, REGIONS, key_text};
+use super::strangers::Stranger;
 use super::watch::Socket;
 use super::{Verdict, end, wrong};
 use crate::command::interest::Walk;
@@ -82,6 +83,10 @@ pub(super) enum Event {
         client: usize,
         attempt: u64,
     },
+    /// Somebody who used a client's identity goes.
+    StrangerLeaves {
+        number: u64,
+    },
     /// A client acknowledges what it has handled.
     Acknowledge {
         client: usize,
@@ -97,6 +102,7 @@ pub(super) struct World {
     pub(super) node: Node,
     pub(super) clients: Vec<Client>,
     pub(super) sockets: BTreeMap<u64, Socket>,
+    pub(super) strangers: Vec<Stranger>,
     /// Whether nothing goes wrong any more.
     pub(super) calm: bool,
     pub(super) runtime: Runtime,
@@ -129,6 +135,7 @@ impl World {
             node,
             clients,
             sockets: BTreeMap::new(),
+            strangers: Vec::new(),
             calm: false,
             runtime: runtime.expect("a runtime"),
             clock,
@@ -255,6 +262,10 @@ impl World {
                 }
                 Ok(())
             }
+            Event::StrangerLeaves { number } => {
+                self.stranger_leaves(number);
+                Ok(())
+            }
             Event::Acknowledge { client, attempt } => {
                 self.acknowledge(client, attempt);
                 Ok(())
@@ -282,6 +293,7 @@ impl World {
         self.node.ledger.follow(self.now)?;
         self.note_cuts()?;
         self.look_at_sockets()?;
+        self.look_at_strangers()?;
         let Some(next) = self.node.task.shard.next_timer() else { return Ok(()) };
         if next <= self.now {
             self.count_spin()?;
