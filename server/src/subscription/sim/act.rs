@@ -33,7 +33,9 @@ impl World {
             835..838 => self.start_anew(),
             838..842 => self.crash(client),
             842..846 => self.intrude(client),
-            846..900 => self.block(client),
+            846..848 => self.jump(),
+            848..856 => self.take_leave(client),
+            856..900 => self.block(client),
             _ if self.happens(self.plan.faults.resets * 10) => self.break_feed(client),
             _ => {}
         }
@@ -169,7 +171,7 @@ impl World {
         self.tell(|| format!("client {client} goes down"));
         let it = &mut self.clients[client];
         it.attempt += 1;
-        it.is_up = false;
+        (it.is_up, it.has_registered) = (false, false);
         it.script.clear();
         it.inbox.clear();
         it.pauses = 0;

@@ -107,8 +107,14 @@ pub(super) struct Client {
     pub(super) own_keys: BTreeSet<Place>,
     /// Where the registrations stood when they were last answered.
     pub(super) line: u64,
-    /// Whether it has said goodbye.
+    /// Whether it has said goodbye for ever.
     pub(super) leaves: bool,
+    /// Whether it has said goodbye on the connection of before.
+    pub(super) says_goodbye: bool,
+    /// Whether with that its queue is to go.
+    pub(super) gives_up_queue: bool,
+    /// Whether the node has taken a registration since it connected.
+    pub(super) has_registered: bool,
     /// Attempts to connect that failed since the last that did not.
     pub(super) failures: u32,
 
@@ -159,6 +165,9 @@ impl Client {
             own_keys: BTreeSet::new(),
             line: 0,
             leaves: false,
+            says_goodbye: false,
+            gives_up_queue: false,
+            has_registered: false,
             failures: 0,
             logins: None,
             since: None,
@@ -196,6 +205,7 @@ impl Client {
     /// What a client asks when it connects, in this order.
     pub(super) fn begin(&mut self, secured: bool) {
         self.attempt += 1;
+        (self.says_goodbye, self.gives_up_queue) = (false, false);
         self.script.clear();
         if secured {
             let users = 0..self.users.len();

@@ -1,6 +1,7 @@
 //! What goes wrong around a node: users who are cut off, sockets that break or take little, processes that end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use druse_protocol::auth::{DecisionScope, Revocation, RevocationScope};
 use druse_protocol::time::Clock;
@@ -11,6 +12,9 @@ use super::node::{self, Node};
 use super::plan::{KEYS, Kind, key, key_text};
 use super::world::{Event, World};
 use crate::engine::ClientIdentity;
+
+/// How far the clock jumps at most.
+const JUMP: Duration = Duration::from_secs(10);
 
 impl World {
     /// A user is cut off, on all clients.
@@ -57,6 +61,28 @@ impl World {
     pub(super) fn note_cuts(&mut self) -> Verdict {
         let cuts = std::mem::take(&mut *self.cuts.lock());
         cuts.into_iter().try_for_each(|(client, principal, cut)| self.note_cut(client, &principal, &cut))
+    }
+
+    /// The machine stands still, or its clock is set forward.
+    pub(super) fn jump(&mut self) {
+        let time = self.some(JUMP);
+        self.tell(|| format!("the clock jumps by {time:?}"));
+        self.now = self.now + time;
+    }
+
+    /// A client says goodbye and comes back: for good, or to keep its queue, or because an attempt to connect has come to
+    /// nothing; the last costs no event.
+    pub(super) fn take_leave(&mut self, client: usize) {
+        let keeps = self.random.random();
+        let it = &mut self.clients[client];
+        let Some(since) = it.since else { return };
+        let is_meant = it.has_registered || it.book.is_empty();
+        it.says_goodbye = true;
+        it.gives_up_queue = is_meant && !(keeps && it.kind == Kind::Durable);
+        let key = it.key.clone();
+        self.tell(|| format!("client {client} says goodbye (keeps {keeps}, meant {is_meant})"));
+        self.node.task.shard.leave(&key, keeps, since, self.now);
+        self.go_down(client);
     }
 
     /// The manager says of a login that it is over, before its time.

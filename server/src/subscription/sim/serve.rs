@@ -250,6 +250,7 @@ impl World {
             Ok(registered) => {
                 let it = &mut self.clients[client];
                 it.book.register(want, last);
+                it.has_registered = true;
                 it.line = it.line.max(line);
                 let walk = Walk::new(region, registered.snapshots.into());
                 self.go_on_walking(client, want, walk, Vec::new());
@@ -275,6 +276,7 @@ impl World {
         match self.node.task.shard.execute_cq(&key, request, false, self.now) {
             Ok(_) => {
                 self.clients[client].book.register(want, last);
+                self.clients[client].has_registered = true;
                 self.answer(client, Reply::Done);
             }
             Err(NoFeed) => self.answer(client, Reply::NoFeed),

@@ -18,6 +18,9 @@ use super::{Verdict, wrong};
 /// Requests to log in that may go out for one end of a login: one early, five late, and one that was under way.
 const ASKS: u32 = 7;
 
+/// What a change keeps alive at most, in bytes: all values of a simulation are small.
+const CHANGE: usize = 400;
+
 /// When a message was begun, if that matters, and its bytes.
 type Begun = (Option<Micros>, Vec<u8>);
 
@@ -191,6 +194,7 @@ impl World {
         let was_replaced = feed.is_some_and(|feed| feed.connected);
         let has_reason = it.is_draining
             || it.leaves
+            || it.says_goodbye
             || is_lost
             || socket.is_taken
             || was_replaced
@@ -237,15 +241,21 @@ impl World {
             State::Parked { until } | State::Paused { until } => Some(until),
             _ => None,
         };
-        let (size, bound) = (feed.size().0, self.plan.policies.queue_events);
+        let (size, bytes) = feed.size();
+        let (bound, most_bytes) = (self.plan.policies.queue_events, self.plan.policies.queue_bytes);
         let is_paused = matches!(feed.state, State::Paused { .. });
         if size > bound + 1 {
             return Err(wrong(format!("I10: {size} changes wait for client {client}, at most {bound} may")));
         }
+        if bytes > most_bytes + CHANGE {
+            return Err(wrong(format!(
+                "I10: {bytes} bytes wait for client {client}, at most {most_bytes} may"
+            )));
+        }
         let is_draining = matches!(feed.state, State::Draining { .. });
         let is_lost = feed.lanes.iter().any(|lane| lane.lost.is_some());
         let it = &self.clients[client];
-        let has_reason = is_lost || it.was_taken_over() || self.waited_enough(it);
+        let has_reason = is_lost || it.says_goodbye || it.was_taken_over() || self.waited_enough(it);
         if is_draining && !it.is_draining && !has_reason {
             return Err(wrong(format!("I14: the feed of client {client} is given up for no reason")));
         }
@@ -262,8 +272,11 @@ impl World {
         let now = self.now;
         let it = &mut self.clients[client];
         let was_displaced = std::mem::take(&mut it.was_displaced);
-        let has_reason =
-            it.leaves || it.was_revoked || was_displaced || it.until.is_some_and(|until| now >= until);
+        let has_reason = it.leaves
+            || it.gives_up_queue
+            || it.was_revoked
+            || was_displaced
+            || it.until.is_some_and(|until| now >= until);
         it.feed = None;
         it.until = None;
         it.book.void();
