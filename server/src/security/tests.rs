@@ -267,7 +267,6 @@ impl CellWatcher for Deaf {
 async fn a_login_frees_what_waits_for_its_user_under_another_id() {
     let world = World::new(SecurityPolicies::default());
     let client = world.security.connect(b"client");
-    client.has_several_users();
     let end = START + SECOND;
     let ann = world.login(&client, "ann", None, Some(end), START).await.expect("login").unique_id;
     let again = world.login(&client, "ann", None, Some(end), START).await.expect("login").unique_id;
@@ -288,11 +287,25 @@ async fn a_login_frees_what_waits_for_its_user_under_another_id() {
     assert_eq!(world.logouts(), 4, "one for each login");
 }
 
+/// Somebody with a login of their own opens a feed under a client's identity.
+#[tokio::test]
+async fn a_strangers_feed_does_not_part_a_user_from_the_login_of_the_feed() {
+    let world = World::new(SecurityPolicies::default());
+    let client = world.security.connect(b"client");
+    let end = START + SECOND;
+    let mut cells = Vec::new();
+    for name in ["ann", "stranger"] {
+        let login = world.begin(&client, name, None, Some(end), START).await.expect("accepted");
+        cells.push(client.admit_feed(&world.security, &login, START).expect("in time"));
+    }
+    world.login(&client, "ann", None, Some(end + SECOND), START).await.expect("names no id");
+    assert_eq!(cells.iter().map(|cell| cell.is_live(end)).collect::<Vec<_>>(), [true, false]);
+}
+
 #[tokio::test]
 async fn what_has_ended_goes_on_with_a_newer_login_of_its_user_alone() {
     let world = World::new(SecurityPolicies::default());
     let client = world.security.connect(b"client");
-    client.has_several_users();
     let end = START + SECOND;
     let mut cells = Vec::new();
     for (name, end) in [("ann", end), ("bob", end + SECOND), ("ann", end + SECOND)] {

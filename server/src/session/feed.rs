@@ -119,32 +119,19 @@ fn begin(exchange: &mut Exchange<'_>, facts: Facts, cell: Option<Arc<Cell>>) -> 
     let key = exchange.client.key.clone();
     let logins = exchange.core.security.as_ref().map(|security| security.connect(&key));
     let primary = facts.mode == CommunicationMode::PrimaryServerToClient;
-    let opening = Opening { key, client: facts.client.clone(), logins, cell: cell.clone(), primary };
+    let opening = Opening { key, client: facts.client.clone(), logins, cell, primary };
     let opened = exchange.core.feeds.open(opening);
     Answer::Wait(Box::pin(async move {
         let opened = opened.await;
         let completion: Completion = Box::new(move |exchange| {
             Ok(match opened {
-                Ok(Ok(opened)) => {
-                    settle(exchange, &facts, cell.as_ref());
-                    welcome(exchange, &facts, opened)
-                }
+                Ok(Ok(opened)) => welcome(exchange, &facts, opened),
                 Ok(Err(error)) => refuse(exchange, &facts, &refusal(error)),
                 Err(ending) => deny(exchange, &facts, &AuthError::Unavailable(ending.to_string())),
             })
         });
         completion
     }))
-}
-
-/// The feed is open: whoever has shown credentials for it is the client's one user; if nobody has, it has several.
-fn settle(exchange: &Exchange<'_>, facts: &Facts, cell: Option<&Arc<Cell>>) {
-    let (Some(security), Some(logins)) = (&exchange.core.security, &exchange.client.logins) else { return };
-    match cell {
-        Some(cell) => logins.belongs_to(security, cell, exchange.now),
-        None if facts.client.has_several_users => logins.has_several_users(),
-        None => {}
-    }
 }
 
 fn welcome(exchange: &Exchange<'_>, facts: &Facts, opened: Opened) -> Answer {

@@ -9,6 +9,8 @@ use druse_protocol::message::key::KeyRef;
 use super::feed::{Feed, State, Turn};
 use super::frames;
 use super::lane::{Item, Lane, Pending};
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use crate::security::Wanted;
 
 /// The most that one write takes.
@@ -99,7 +101,10 @@ impl Feed {
         }
         match self.state {
             State::Running if self.resume.is_none() => self.fill_from_lanes(batch, turn),
-            State::Draining { until } if batch.is_empty() || turn.now >= until => return Wish::Finish,
+            State::Draining { until } if batch.is_empty() || turn.now >= until => {
+                self.flushed = batch.is_empty();
+                return Wish::Finish;
+            }
             State::Draining { .. } => return Wish::Write,
             _ => {}
         }
@@ -132,6 +137,10 @@ impl Feed {
     }
 
     fn fill_from_lanes(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) {
+        #[cfg(test)]
+        if bug::is_in(Bug::HoldsAll) && self.lanes.iter().any(|lane| !lane.is_live(turn.now)) {
+            return;
+        }
         let count = self.lanes.len();
         let mut idle = 0;
         while idle < count && !batch.is_full() {

@@ -144,6 +144,10 @@ pub(crate) struct Feed {
     pub(super) cut: bool,
     /// Whether the client has said that it will not come back.
     pub(super) leaves: bool,
+    /// Whether the socket took everything that was begun before it was closed.
+    pub(super) flushed: bool,
+    /// When a socket came last, and when the one before.
+    opened: (Micros, Micros),
     /// When the socket of before went, until the client has registered something since; the earliest time of all if the node
     /// has ended it, or once the client has a socket again.
     pub(super) away_since: Option<Micros>,
@@ -205,6 +209,8 @@ impl Feed {
             bell,
             cut: false,
             leaves: false,
+            flushed: false,
+            opened: (Micros::MIN, Micros::MIN),
             away_since: None,
         }
     }
@@ -235,11 +241,15 @@ impl Feed {
         self.lanes.iter().fold(sent, |(events, bytes), lane| (events + lane.events, bytes + lane.bytes))
     }
 
-    /// The lane of a user among several; a new one if there is none.
+    /// The lane of a user among several, which goes on under the login that the user has now; a new one if there is none.
     pub(super) fn lane_of(&mut self, cell: &Arc<Cell>, passed: u64) -> u32 {
-        let is_theirs = |lane: &&Lane| lane.cell.as_ref().is_some_and(|it| Arc::ptr_eq(it, cell));
-        if let Some(lane) = self.lanes.iter().find(is_theirs) {
-            return lane.number;
+        let is_theirs = |lane: &&Lane| lane.cell.as_ref().is_some_and(|it| it.name() == cell.name());
+        if let Some(number) = self.lanes.iter().find(is_theirs).map(|lane| lane.number) {
+            self.rebind(number, cell);
+            if let Some(lane) = self.lane(number) {
+                lane.awaits_user = false;
+            }
+            return number;
         }
         let number = self.next_lane;
         self.next_lane += 1;
@@ -372,8 +382,18 @@ impl Feed {
     /// with the words with which it leaves for good, and tries again, if it finds its server to have failed while it was
     /// opening the way back (Geode's `QueueManagerImpl.addToConnectionList`), and sometimes when its feed has ended
     /// (`checkEndpoint`).
+    /// The node may not have heard yet that the socket is gone: a connection that is newer than the socket is on the way
+    /// back, too.
     pub(super) fn is_coming_back(&self, since: Micros) -> bool {
-        self.away_since.is_some_and(|lost| since >= lost)
+        since > self.opened.0 || self.away_since.is_some_and(|lost| since >= lost)
+    }
+
+    /// One of several users runs a query over a connection that is older than the opening before the last one. A client
+    /// opens that connection anew before its feed, so that the socket is somebody else's, who has shown no credentials.
+    pub(super) fn suspect(&mut self, since: Micros, now: Micros) {
+        if self.client.has_several_users && self.connected && since < self.opened.1 {
+            self.drain(now);
+        }
     }
 
     /// Ends the socket as soon as what was begun is out.
@@ -394,8 +414,9 @@ impl Feed {
         turn.metrics.feeds.opened.inc();
         let waiting = self.size().0;
         self.owed.clear();
-        (self.cut, self.leaves, self.between_frames) = (false, false, false);
+        (self.cut, self.leaves, self.between_frames, self.flushed) = (false, false, false, false);
         self.last_write = turn.now;
+        self.opened = (turn.now, self.opened.0);
         for lane in self.lanes.iter_mut().filter(|lane| lane.number > 0 && lane.cell.is_some()) {
             lane.awaits_user = true;
         }
@@ -468,7 +489,7 @@ impl Feed {
         self.tell_again();
         let trimmed = self.unacknowledged.take_trimmed();
         // A socket that was closed in peace has brought everything that was written to it.
-        if !matches!(self.state, State::Draining { .. }) {
+        if !self.flushed {
             trimmed.into_iter().for_each(|(lane, range)| self.lose(lane, range, turn));
         }
         let revoked = std::mem::take(&mut self.cut);

@@ -123,6 +123,11 @@ impl Lane {
         self.cell.as_ref().is_none_or(|cell| cell.is_live(now))
     }
 
+    /// Whether its user is to be asked for a login, by an id that nobody else may learn.
+    pub(super) fn is_to_be_asked(&self) -> bool {
+        self.wait.since.is_some() && !self.awaits_user
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()

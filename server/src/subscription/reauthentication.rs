@@ -42,6 +42,9 @@ impl Feed {
                 Standing::Revoked => self.revoke(at - 1, turn),
                 Standing::Closed if self.client.has_several_users => {
                     at -= 1;
+                    if self.goes_over(at, turn.now) {
+                        continue;
+                    }
                     self.drop_lane(at, &turn.metrics.feeds);
                 }
                 Standing::Closed => {
@@ -112,6 +115,18 @@ impl Feed {
         let Some(lane) = self.lanes.get(at).filter(|lane| lane.wait.since.is_none()) else { return false };
         let (Some(logins), Some(cell)) = (&self.logins, &lane.cell) else { return false };
         self.client.has_several_users && logins.go_on(cell, now)
+    }
+
+    /// Whether a user whose id was taken away has a login under another one, with which the lane goes on.
+    fn goes_over(&mut self, at: usize, now: Micros) -> bool {
+        let Some((number, cell)) =
+            self.lanes.get(at).and_then(|lane| Some((lane.number, lane.cell.as_ref()?)))
+        else {
+            return false;
+        };
+        let other = self.logins.as_ref().and_then(|logins| logins.login_of(&cell.name(), now));
+        let other = other.filter(|other| other.standing(now) != Standing::Closed);
+        other.inspect(|other| self.rebind(number, other)).is_some()
     }
 
     /// The login was ended from outside: nothing goes out any more, and nobody is asked.
@@ -199,7 +214,7 @@ impl Feed {
         }
         for at in 0..self.lanes.len() {
             let Some(lane) = self.lanes.get_mut(at) else { return };
-            if lane.wait.since.is_none() || lane.wait.next_ask.is_none_or(|ask| turn.now < ask) {
+            if !lane.is_to_be_asked() || lane.wait.next_ask.is_none_or(|ask| turn.now < ask) {
                 continue;
             }
             lane.wait.next_ask = None;
@@ -251,8 +266,9 @@ impl Feed {
             return None;
         }
         let give_up = self.give_up_at(policies).filter(|_| !self.client.has_several_users);
-        let waits = self.lanes.iter().flat_map(|lane| [lane.wait.next_ask, lane.wait.retry]);
-        waits.flatten().chain(give_up).min()
+        let to_be_asked = self.lanes.iter().filter(|lane| lane.is_to_be_asked());
+        let retries = self.lanes.iter().filter_map(|lane| lane.wait.retry);
+        to_be_asked.filter_map(|lane| lane.wait.next_ask).chain(retries).chain(give_up).min()
     }
 
     /// A lane without a login that could ever be good again.
@@ -269,7 +285,9 @@ impl Feed {
 
     /// Tells one of our own clients.
     fn tell(&mut self, at: usize, news: LaneNews) {
-        if self.takes_notices() && self.connected {
+        // Whoever has opened the feed anew has not shown to be one of its users.
+        let is_known = self.lanes.get(at).is_some_and(|lane| !lane.awaits_user);
+        if self.takes_notices() && self.connected && is_known {
             let user = self.user_of(at).unwrap_or(druse_protocol::message::feed::notice::SINGLE_USER);
             self.owed.push_back(frames::news(user, news));
         }
@@ -289,6 +307,7 @@ impl Feed {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map(|cell| cell.generation());
         if !turn.policies.tell_queries
+            || lane.awaits_user
             || !self.connected
             || std::mem::replace(&mut lane.told, generation) == generation
         {
@@ -303,7 +322,7 @@ impl Feed {
         if !self.connected || !self.is_running() {
             return;
         }
-        let Some(lane) = self.lanes.get_mut(at) else { return };
+        let Some(lane) = self.lanes.get_mut(at).filter(|lane| !lane.awaits_user) else { return };
         let number = lane.number;
         let lost = merged(lane.lost.take(), lane.untold.take());
         self.tell_lost_queries(number, turn);

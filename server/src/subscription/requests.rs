@@ -49,6 +49,8 @@ pub(crate) struct QueryRequest {
     pub(crate) durable: bool,
     /// Whose it is; `None` where nobody is asked.
     pub(crate) user: Option<Arc<Cell>>,
+    /// When the connection said hello over which it comes.
+    pub(crate) since: Micros,
 }
 
 impl Shard {
@@ -134,6 +136,7 @@ impl Shard {
         now: Micros,
     ) -> Result<Option<Arc<Snapshot>>, NoFeed> {
         let id = self.find_settled(key)?;
+        self.with_feed(id, now, |feed, _| feed.suspect(request.since, now));
         let (passed, last) = (self.passed(), self.last_seq());
         let known = self.feed(id).and_then(|feed| feed.cq(&request.name).cloned());
         let known =

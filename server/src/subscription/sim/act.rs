@@ -1,15 +1,13 @@
-//! What the seed makes happen: writers, users, breaks, and a node that begins anew.
+//! What the seed makes happen, and what clients do: they write, connect, log in and leave.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use druse_protocol::auth::{DecisionScope, Revocation, RevocationScope};
 use rand::Rng;
 
 use super::Verdict;
 use super::client::{Request, Why, next_token};
-use super::node::{self, Node};
-use super::plan::{KEYS, Kind, REGIONS, Want, key, key_text};
+use super::plan::{KEYS, Kind, REGIONS, Want, key};
 use super::watch::Socket;
 use super::world::{Event, World};
 use crate::engine::{ClientIdentity, Value};
@@ -28,12 +26,16 @@ impl World {
                 let user = self.random.random_range(0..self.clients[client].users.len());
                 self.read_something(client, user);
             }
-            780..800 => return self.revoke(client),
+            780..794 => return self.revoke(client),
+            794..800 => self.revoke_in_write(client),
             800..815 => self.expire_by_word(client),
             815..835 => self.change_rights(client),
             835..838 => self.start_anew(),
             838..842 => self.crash(client),
-            842..900 => self.block(client),
+            842..846 => self.intrude(client),
+            846..848 => self.jump(),
+            848..856 => self.take_leave(client),
+            856..900 => self.block(client),
             _ if self.happens(self.plan.faults.resets * 10) => self.break_feed(client),
             _ => {}
         }
@@ -92,109 +94,6 @@ impl World {
             version: record.version().region,
         };
         self.clients[client].cache.apply(place.clone(), entry);
-    }
-
-    /// A user is cut off, on all clients.
-    fn revoke(&mut self, client: usize) -> Verdict {
-        let Some(security) = self.node.security.clone() else { return Ok(()) };
-        let it = &mut self.clients[client];
-        it.was_revoked = true;
-        let user = self.random.random_range(0..it.users.len());
-        it.users[user].token = None;
-        let principal = it.users[user].name.clone();
-        self.tell(|| format!("{principal} is revoked"));
-        let scope = RevocationScope::Principal(principal.as_str().into());
-        let revocation = Revocation { scope, before: self.now, reason: "left".to_owned() };
-        security.revoke(&revocation, self.now);
-        self.node.ledger.revoked(&principal, revocation.before, self.now)
-    }
-
-    /// The manager says of a login that it is over, before its time.
-    fn expire_by_word(&mut self, client: usize) {
-        if self.plan.scope == DecisionScope::Call {
-            self.node.manager.expire_next(&self.clients[client].users[0].name);
-        }
-    }
-
-    /// A user loses the right to a key, or has it back. Managers whose permits are remembered do not do that.
-    fn change_rights(&mut self, client: usize) {
-        if self.plan.scope != DecisionScope::Call {
-            return;
-        }
-        let number = self.random.random_range(0..KEYS);
-        let denied = self.random.random();
-        let user = self.clients[client].users[0].name.clone();
-        self.tell(|| format!("{user} may{} see k{number}", if denied { " not" } else { "" }));
-        self.node.manager.set_denied(&user, &key_text(&key(number)), denied);
-    }
-
-    /// A socket takes little, and then nothing for a while.
-    fn block(&mut self, client: usize) {
-        if !self.happens(self.plan.faults.partial_writes * 3) {
-            return;
-        }
-        let room = self.random.random_range(0..400);
-        let delay = self.some(self.plan.faults.blocked_for);
-        let Some(number) = self.clients[client].socket else { return };
-        if let Some(socket) = self.sockets.get(&number) {
-            self.tell(|| format!("socket {number} takes {room} bytes"));
-            socket.wire.set_room(room);
-            self.after(delay, Event::Room { socket: number });
-        }
-    }
-
-    pub(super) fn make_room(&mut self, socket: u64) {
-        if let Some(socket) = self.sockets.get(&socket) {
-            socket.wire.set_room(usize::MAX);
-        }
-    }
-
-    /// A feed's connection breaks, and with it, as Java clients see it, all connections to the node.
-    fn break_feed(&mut self, client: usize) {
-        if self.clients[client].socket.is_some() {
-            self.go_down(client);
-        }
-    }
-
-    /// A durable client's process ends, and another one takes its place.
-    fn crash(&mut self, client: usize) {
-        if self.clients[client].kind != Kind::Durable {
-            return;
-        }
-        self.go_down(client);
-        let it = &mut self.clients[client];
-        it.identity = ClientIdentity::new(format!("client-{client}-{}", it.attempt).as_bytes());
-        it.duplicates = Default::default();
-        it.cache = Default::default();
-        it.own_keys.clear();
-        it.is_live = false;
-        it.book.forget_handled();
-        self.tell(|| format!("client {client} crashes"));
-    }
-
-    /// The node begins anew: with an empty memory, or on what a durable engine has kept.
-    fn start_anew(&mut self) {
-        self.starts += 1;
-        let keeps = self.random.random_ratio(1, 3);
-        self.tell(|| format!("the node starts anew, {}", if keeps { "keeping its log" } else { "empty" }));
-        let engine = match keeps {
-            true => Arc::clone(&self.node.engine),
-            false => node::engine(self.random.random(), u64::from(self.starts)),
-        };
-        self.sockets.values().for_each(|socket| socket.wire.break_off());
-        for client in 0..self.clients.len() {
-            let it = &mut self.clients[client];
-            (it.feed, it.until) = (None, None);
-            it.begin_anew(false);
-            if !keeps {
-                it.cache = Default::default();
-                it.own_keys.clear();
-                it.line = 0;
-            }
-            self.go_down(client);
-        }
-        self.sockets.clear();
-        self.node = Node::new(&self.plan, engine, &self.clock, u64::from(self.starts));
     }
 
     /// A client begins to connect.
@@ -272,7 +171,7 @@ impl World {
         self.tell(|| format!("client {client} goes down"));
         let it = &mut self.clients[client];
         it.attempt += 1;
-        it.is_up = false;
+        (it.is_up, it.has_registered) = (false, false);
         it.script.clear();
         it.inbox.clear();
         it.pauses = 0;
@@ -320,6 +219,7 @@ impl World {
     pub(super) fn calm_down(&mut self) {
         self.tell(|| "calm".to_owned());
         self.calm = true;
+        self.strangers_leave();
         self.node.manager.calm_down();
         self.sockets.values().for_each(|socket| socket.wire.set_room(usize::MAX));
         self.everybody_reads();

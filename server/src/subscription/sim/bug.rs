@@ -17,6 +17,8 @@ pub(crate) enum Bug {
     SnapshotAtNow,
     /// The ids of a log that began anew look like those of the one before.
     NoEpoch,
+    /// With one user's login the whole feed is held.
+    HoldsAll,
 }
 
 thread_local! {

@@ -107,8 +107,14 @@ pub(super) struct Client {
     pub(super) own_keys: BTreeSet<Place>,
     /// Where the registrations stood when they were last answered.
     pub(super) line: u64,
-    /// Whether it has said goodbye.
+    /// Whether it has said goodbye for ever.
     pub(super) leaves: bool,
+    /// Whether it has said goodbye on the connection of before.
+    pub(super) says_goodbye: bool,
+    /// Whether with that its queue is to go.
+    pub(super) gives_up_queue: bool,
+    /// Whether the node has taken a registration since it connected.
+    pub(super) has_registered: bool,
     /// Attempts to connect that failed since the last that did not.
     pub(super) failures: u32,
 
@@ -124,6 +130,10 @@ pub(super) struct Client {
     pub(super) until: Option<Micros>,
     /// Whether the node is about to end its feed.
     pub(super) is_draining: bool,
+    /// Whether a stranger has opened a feed under its identity while it had none that was connected.
+    pub(super) was_displaced: bool,
+    /// When a stranger last had a feed under its identity.
+    pub(super) taken_at: Option<Micros>,
     /// Whether its user was cut off and has not come back.
     pub(super) was_revoked: bool,
 }
@@ -155,6 +165,9 @@ impl Client {
             own_keys: BTreeSet::new(),
             line: 0,
             leaves: false,
+            says_goodbye: false,
+            gives_up_queue: false,
+            has_registered: false,
             failures: 0,
             logins: None,
             since: None,
@@ -163,6 +176,8 @@ impl Client {
             asks: 0,
             until: None,
             is_draining: false,
+            was_displaced: false,
+            taken_at: None,
             was_revoked: false,
         }
     }
@@ -199,6 +214,7 @@ impl Client {
     /// What a client asks when it connects, in this order.
     pub(super) fn begin(&mut self, secured: bool) {
         self.attempt += 1;
+        (self.says_goodbye, self.gives_up_queue) = (false, false);
         self.script.clear();
         if secured {
             let users = 0..self.users.len();
@@ -228,6 +244,11 @@ impl Client {
         book.void();
         book.clear();
         book.owes_notice = owed;
+    }
+
+    /// Whether its connection is older than a stranger's feed.
+    pub(super) fn was_taken_over(&self) -> bool {
+        self.taken_at.zip(self.since).is_some_and(|(taken, since)| since < taken)
     }
 
     /// The lane on which the oracle keeps a user's changes.

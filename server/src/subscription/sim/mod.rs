@@ -26,7 +26,7 @@
 //! | I13 | nobody is sent what another one's queue held |
 //! | I14 | a feed ends for a reason of its own |
 //!
-//! A run that goes wrong prints its seed and how to live through it again.
+//! A run that goes wrong prints its seed and how to live through it again. I6 compares two runs, and has a world of its own.
 
 mod act;
 mod alone;
@@ -38,12 +38,14 @@ mod end;
 mod hear;
 mod logins;
 mod manager;
+mod mishaps;
 mod net;
 mod node;
 mod oracle;
 mod plan;
 mod runs;
 mod serve;
+mod strangers;
 mod watch;
 mod world;
 

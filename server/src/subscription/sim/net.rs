@@ -1,6 +1,7 @@
 //! Sockets of feeds that live in memory: they take what they have room for, call when they have room again, and break.
 
 use std::io::{Error, ErrorKind, IoSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -20,6 +21,10 @@ pub(super) struct Pipe {
     is_broken: bool,
     /// Whether the node has ended it.
     has_ended: bool,
+    /// What happens when the node writes next: behind all that it has looked at before, ahead of the bytes.
+    at_write: Option<Box<dyn FnOnce() + Send>>,
+    /// Bytes of [`Pipe::taken`] that came with a write in which something happened, from where to where.
+    overtaken: Range<usize>,
 }
 
 /// The world's end of a socket.
@@ -47,9 +52,15 @@ impl Wire {
         pipe.call();
     }
 
-    /// Takes what the node has written.
-    pub(super) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().taken)
+    /// Takes what the node has written, and which part of it was overtaken by what happened in the write.
+    pub(super) fn take(&self) -> (Vec<u8>, Range<usize>) {
+        let mut pipe = self.0.lock();
+        (std::mem::take(&mut pipe.taken), std::mem::take(&mut pipe.overtaken))
+    }
+
+    /// Lets something happen within the node's next write.
+    pub(super) fn at_write(&self, act: impl FnOnce() + Send + 'static) {
+        self.0.lock().at_write = Some(Box::new(act));
     }
 
     /// Whether the node has ended it.
@@ -101,7 +112,17 @@ impl AsyncWrite for NodeEnd {
             pipe.waker = Some(context.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(Ok(pipe.accept(slices)))
+        let (act, before) = (pipe.at_write.take(), pipe.taken.len());
+        let has_happened = act.is_some();
+        if let Some(act) = act {
+            // It may make the node want to write here.
+            parking_lot::MutexGuard::unlocked(&mut pipe, act);
+        }
+        let taken = pipe.accept(slices);
+        if has_happened {
+            pipe.overtaken = before..before + taken;
+        }
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {

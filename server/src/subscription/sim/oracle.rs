@@ -72,6 +72,11 @@ impl Book {
         }
     }
 
+    /// Whether the node has no registration at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// Whether the node has that registration.
     pub(super) fn has(&self, want: usize) -> bool {
         self.active.iter().any(|it| it.want == want)

@@ -161,6 +161,7 @@ fn policies(random: &mut StdRng, small: bool) -> FeedPolicies {
         reauthenticate_wait: Duration::from_secs(5),
         grace: Duration::from_secs(8),
         queue_events: if small { 3 } else { 10_000 },
+        queue_bytes: if random.random_ratio(1, 6) { 600 } else { 1 << 20 },
         ping_interval: Duration::from_secs(4),
         resume_wait: Duration::from_secs(2),
         renew_early: random.random_ratio(3, 4),

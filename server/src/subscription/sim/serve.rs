@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use druse_protocol::auth::{AuthError, Operation};
 use druse_protocol::message::key::KeyRef;
+use druse_protocol::time::Micros;
 
 use super::super::open::{Opened, Opening};
 use super::super::requests::{InterestRequest, NoFeed, QueryRequest};
@@ -20,10 +21,11 @@ use super::{Verdict, wrong};
 use crate::command::interest::{Found, Walk};
 use crate::engine::Record;
 use crate::query::{CqPredicate, Statement};
+use crate::region::Region;
 use crate::security::{Authenticated, Cell, Wanted, unknown_user};
 
 /// How long a durable client's queue waits.
-const DURABLE: Duration = Duration::from_secs(9);
+pub(super) const DURABLE: Duration = Duration::from_secs(9);
 
 impl World {
     /// A request has come.
@@ -175,29 +177,16 @@ impl World {
         let key = it.key.clone();
         let before = self.node.feed(&key).map(|feed| feed.id);
         let logins = self.node.security.as_ref().map(|security| security.connect(&key));
-        let opening = Opening { key, client: it.hello(DURABLE), logins, cell: cell.clone(), primary: true };
+        let opening = Opening { key, client: it.hello(DURABLE), logins, cell, primary: true };
         let resumed = self.node.metrics.feeds.resumed.get();
         match self.node.open(opening, self.now) {
-            Ok(opened) => {
-                self.settle(client, cell.as_ref());
-                self.opened(client, opened, before, resumed);
-            }
+            Ok(opened) => self.opened(client, opened, before, resumed),
             Err(error) => {
                 self.tell(|| format!("client {client} has to stay out: {error}"));
                 self.answer(client, Reply::FeedRefused);
             }
         }
         Ok(())
-    }
-
-    /// As the session does once the shard has let the client in.
-    fn settle(&self, client: usize, cell: Option<&Arc<Cell>>) {
-        let it = &self.clients[client];
-        match (&self.node.security, &it.logins, cell) {
-            (Some(security), Some(logins), Some(cell)) => logins.belongs_to(security, cell, self.now),
-            (_, Some(logins), None) if it.several() => logins.has_several_users(),
-            _ => {}
-        }
     }
 
     fn opened(&mut self, client: usize, opened: Opened, before: Option<super::super::FeedId>, resumed: u64) {
@@ -261,6 +250,7 @@ impl World {
             Ok(registered) => {
                 let it = &mut self.clients[client];
                 it.book.register(want, last, &it.wants);
+                it.has_registered = true;
                 it.line = it.line.max(line);
                 let walk = Walk::new(region, registered.snapshots.into());
                 self.go_on_walking(client, want, walk, Vec::new());
@@ -279,22 +269,15 @@ impl World {
         };
         let region = Arc::clone(&self.node.regions[usize::from(region)]);
         let text = format!("select * from {} o where o > {above}", region.path());
-        let predicate =
-            CqPredicate::compile(&Statement::parse(&text).expect("a query"), &[], &()).expect("continuous");
-        let request = QueryRequest {
-            name: name.as_bytes().into(),
-            text: text.as_str().into(),
-            region: Arc::clone(&region),
-            predicate: Arc::new(predicate),
-            durable,
-            user: cell,
-        };
+        let request =
+            query(&region, &name, &text, durable, cell, self.clients[client].since.unwrap_or(self.now));
         let key = self.clients[client].key.clone();
         let last = self.node.last_seq();
         match self.node.task.shard.execute_cq(&key, request, false, self.now) {
             Ok(_) => {
                 let it = &mut self.clients[client];
                 it.book.register(want, last, &it.wants);
+                it.has_registered = true;
                 self.answer(client, Reply::Done);
             }
             Err(NoFeed) => self.answer(client, Reply::NoFeed),
@@ -341,5 +324,27 @@ impl World {
     pub(super) fn read_something(&mut self, client: usize, user: usize) {
         let number = rand::Rng::random_range(&mut self.random, 0..super::plan::KEYS);
         self.send(client, Request::Read { user, key: number });
+    }
+}
+
+/// EXECUTECQ, as a session hands it over.
+pub(super) fn query(
+    region: &Arc<Region>,
+    name: &str,
+    text: &str,
+    durable: bool,
+    user: Option<Arc<Cell>>,
+    since: Micros,
+) -> QueryRequest {
+    let statement = Statement::parse(text).expect("a query");
+    let predicate = CqPredicate::compile(&statement, &[], &()).expect("a continuous query");
+    QueryRequest {
+        name: name.as_bytes().into(),
+        text: text.into(),
+        region: Arc::clone(region),
+        predicate: Arc::new(predicate),
+        durable,
+        user,
+        since,
     }
 }

@@ -1,5 +1,6 @@
 //! What the node's sockets take, and why the node ends them (I1, I2, I9, I14).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use druse_protocol::codec::{FrameLimits, Message};
@@ -17,6 +18,12 @@ use super::{Verdict, wrong};
 /// Requests to log in that may go out for one end of a login: one early, five late, and one that was under way.
 const ASKS: u32 = 7;
 
+/// What a change keeps alive at most, in bytes: all values of a simulation are small.
+const CHANGE: usize = 400;
+
+/// When a message was begun, if that matters, and its bytes.
+type Begun = (Option<Micros>, Vec<u8>);
+
 /// A feed's socket.
 pub(super) struct Socket {
     pub(super) client: usize,
@@ -25,10 +32,14 @@ pub(super) struct Socket {
     /// Of a message whose rest is to come, and when its first byte was taken.
     pending: Vec<u8>,
     begun: Option<Micros>,
+    /// Bytes of it that were overtaken by a revocation while they were written.
+    overtaken: Range<usize>,
     /// When what was taken last arrives.
     arrival: Micros,
     /// Whether the node has ended it.
     pub(super) is_over: bool,
+    /// Whether a stranger has taken the feed over.
+    pub(super) is_taken: bool,
     /// Whether the client has let go of it.
     pub(super) is_abandoned: bool,
 }
@@ -41,8 +52,10 @@ impl Socket {
             wire,
             pending: Vec::new(),
             begun: None,
+            overtaken: 0..0,
             arrival: now,
             is_over: false,
+            is_taken: false,
             is_abandoned: false,
         }
     }
@@ -61,10 +74,16 @@ impl World {
 
     fn look_at_socket(&mut self, number: u64) -> Verdict {
         let Some(socket) = self.sockets.get_mut(&number) else { return Ok(()) };
-        let bytes = socket.wire.take();
+        let (bytes, overtaken) = socket.wire.take();
+        let before = socket.pending.len();
+        if !overtaken.is_empty() {
+            socket.overtaken = overtaken.start + before..overtaken.end + before;
+        }
         socket.pending.extend_from_slice(&bytes);
         while let Some((begun, frame)) = self.next_frame(number)? {
-            self.check_frame(number, begun, &frame)?;
+            if let Some(begun) = begun {
+                self.check_frame(number, begun, &frame)?;
+            }
             let lag = self.some(Duration::from_millis(20));
             let now = self.now;
             let Some(socket) = self.sockets.get_mut(&number) else { return Ok(()) };
@@ -84,8 +103,9 @@ impl World {
         Ok(())
     }
 
-    /// The next whole message, and when it was begun.
-    fn next_frame(&mut self, number: u64) -> Result<Option<(Micros, Vec<u8>)>, super::Violation> {
+    /// The next whole message, and when it was begun; `None` if a revocation came while it was handed over, which is too
+    /// late for it.
+    fn next_frame(&mut self, number: u64) -> Result<Option<Begun>, super::Violation> {
         let now = self.now;
         let Some(socket) = self.sockets.get_mut(&number) else { return Ok(None) };
         if socket.pending.is_empty() {
@@ -98,7 +118,10 @@ impl World {
             Err(error) => return Err(wrong(format!("socket {number} was given no message: {error}"))),
         };
         socket.begun = None;
-        Ok(Some((begun, socket.pending.drain(..size).collect())))
+        let is_overtaken = socket.overtaken.contains(&0);
+        let left = |at: usize| at.saturating_sub(size);
+        socket.overtaken = left(socket.overtaken.start)..left(socket.overtaken.end);
+        Ok(Some((Some(begun).filter(|_| !is_overtaken), socket.pending.drain(..size).collect())))
     }
 
     fn check_frame(&mut self, number: u64, begun: Micros, frame: &[u8]) -> Verdict {
@@ -171,7 +194,9 @@ impl World {
         let was_replaced = feed.is_some_and(|feed| feed.connected);
         let has_reason = it.is_draining
             || it.leaves
+            || it.says_goodbye
             || is_lost
+            || socket.is_taken
             || was_replaced
             || it.was_revoked
             || self.waited_enough(it);
@@ -216,15 +241,22 @@ impl World {
             State::Parked { until } | State::Paused { until } => Some(until),
             _ => None,
         };
-        let (size, bound) = (feed.size().0, self.plan.policies.queue_events);
+        let (size, bytes) = feed.size();
+        let (bound, most_bytes) = (self.plan.policies.queue_events, self.plan.policies.queue_bytes);
         let is_paused = matches!(feed.state, State::Paused { .. });
         if size > bound + 1 {
             return Err(wrong(format!("I10: {size} changes wait for client {client}, at most {bound} may")));
         }
+        if bytes > most_bytes + CHANGE {
+            return Err(wrong(format!(
+                "I10: {bytes} bytes wait for client {client}, at most {most_bytes} may"
+            )));
+        }
         let is_draining = matches!(feed.state, State::Draining { .. });
         let is_lost = feed.lanes.iter().any(|lane| lane.lost.is_some());
         let it = &self.clients[client];
-        if is_draining && !it.is_draining && !is_lost && !self.waited_enough(it) {
+        let has_reason = is_lost || it.says_goodbye || it.was_taken_over() || self.waited_enough(it);
+        if is_draining && !it.is_draining && !has_reason {
             return Err(wrong(format!("I14: the feed of client {client} is given up for no reason")));
         }
         let it = &mut self.clients[client];
@@ -239,7 +271,12 @@ impl World {
     fn note_gone(&mut self, client: usize) -> Verdict {
         let now = self.now;
         let it = &mut self.clients[client];
-        let has_reason = it.leaves || it.was_revoked || it.until.is_some_and(|until| now >= until);
+        let was_displaced = std::mem::take(&mut it.was_displaced);
+        let has_reason = it.leaves
+            || it.gives_up_queue
+            || it.was_revoked
+            || was_displaced
+            || it.until.is_some_and(|until| now >= until);
         it.feed = None;
         it.until = None;
         it.book.void();

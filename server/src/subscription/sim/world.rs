@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use druse_protocol::auth::Revocation;
 use druse_protocol::time::{ManualClock, Micros};
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
@@ -13,6 +15,7 @@ use super::client::{Client, Reply, Request};
 use super::logins::Granted;
 use super::node::{self, Node};
 use super::plan::{Plan, REGIONS, key_text};
+use super::strangers::Stranger;
 use super::watch::Socket;
 use super::{Verdict, end, wrong};
 use crate::command::interest::Walk;
@@ -80,6 +83,10 @@ pub(super) enum Event {
         client: usize,
         attempt: u64,
     },
+    /// Somebody who used a client's identity goes.
+    StrangerLeaves {
+        number: u64,
+    },
     /// A client acknowledges what it has handled.
     Acknowledge {
         client: usize,
@@ -95,10 +102,13 @@ pub(super) struct World {
     pub(super) node: Node,
     pub(super) clients: Vec<Client>,
     pub(super) sockets: BTreeMap<u64, Socket>,
+    pub(super) strangers: Vec<Stranger>,
     /// Whether nothing goes wrong any more.
     pub(super) calm: bool,
     pub(super) runtime: Runtime,
     pub(super) clock: Arc<ManualClock>,
+    /// Users who were cut off while the node was writing to their clients.
+    pub(super) cuts: Arc<Mutex<Vec<(usize, String, Revocation)>>>,
     steps: usize,
     queue: BTreeMap<(Micros, u64), Event>,
     scheduled: u64,
@@ -125,9 +135,11 @@ impl World {
             node,
             clients,
             sockets: BTreeMap::new(),
+            strangers: Vec::new(),
             calm: false,
             runtime: runtime.expect("a runtime"),
             clock,
+            cuts: Arc::default(),
             queue: BTreeMap::new(),
             scheduled: 0,
             turn_at: None,
@@ -196,8 +208,9 @@ impl World {
         let Some(((at, _), event)) = self.queue.pop_first() else {
             return Err(wrong("I11: nothing happens any more".to_owned()));
         };
-        self.now = at;
-        self.clock.set(at);
+        // The clock may have jumped past it.
+        self.now = self.now.max(at);
+        self.clock.set(self.now);
         let is_turn = matches!(event, Event::Turn);
         self.happen(event)?;
         self.read_log();
@@ -250,6 +263,10 @@ impl World {
                 }
                 Ok(())
             }
+            Event::StrangerLeaves { number } => {
+                self.stranger_leaves(number);
+                Ok(())
+            }
             Event::Acknowledge { client, attempt } => {
                 self.acknowledge(client, attempt);
                 Ok(())
@@ -275,7 +292,9 @@ impl World {
         }
         self.node.turn()?;
         self.node.ledger.follow(self.now)?;
+        self.note_cuts()?;
         self.look_at_sockets()?;
+        self.look_at_strangers()?;
         let Some(next) = self.node.task.shard.next_timer() else { return Ok(()) };
         if next <= self.now {
             self.count_spin()?;
