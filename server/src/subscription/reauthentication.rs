@@ -329,13 +329,19 @@ impl Feed {
         let Some((from, to)) = lost else { return };
         let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.tell(at, LaneNews::Lost { from: place(from), to: place(to) });
-        self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
-        self.told.add(Loss::Events { lane: number, from, to }, turn.stamp.last_message());
+        let is_numbered = self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
+        // A notice has no number of its own: whatever is numbered next comes behind it.
+        let message = turn.stamp.last_message() + i64::from(!is_numbered);
+        self.told.add(Loss::Events { lane: number, from, to }, message);
     }
 
-    fn tell_queries(&mut self, lane: u32, what: &str, turn: &mut Turn<'_>) {
+    /// Returns whether there is a query to be told.
+    fn tell_queries(&mut self, lane: u32, what: &str, turn: &mut Turn<'_>) -> bool {
+        let mut has_queries = false;
         for (region, names) in cq::by_region(self.cqs.iter().filter(|cq| cq.lane == lane)) {
             self.owed.push_back(frames::query_error(turn.stamp, &region, &names, what));
+            has_queries = true;
         }
+        has_queries
     }
 }

@@ -129,6 +129,7 @@ impl World {
                 self.answer_ask(client, user)
             }
             FeedMessage::Notice(notice) => {
+                self.tell(|| format!("client {client} is told {:?}", notice.news));
                 if let LaneNews::Lost { from, to } = notice.news {
                     self.note_loss(client, notice.user, from as u64, to as u64);
                 }
