@@ -361,9 +361,10 @@ impl Feed {
     /// finds its server to have failed while it was opening the way back closes what it has just opened, with the words
     /// with which it leaves for good, and tries again (Geode's QueueManagerImpl.addToConnectionList).
     /// The node may not have heard yet that the socket is gone: a connection that is newer than the socket is on the way
-    /// back, too.
+    /// back, too. A client that has nothing registered has nothing to come back to.
     pub(super) fn is_coming_back(&self, since: Micros) -> bool {
-        since > self.opened.0 || self.away_since.is_some_and(|lost| since >= lost)
+        let has_any = !self.interest.is_empty() || !self.cqs.is_empty();
+        has_any && (since > self.opened.0 || self.away_since.is_some_and(|lost| since >= lost))
     }
 
     /// One of several users runs a query over a connection that is older than the opening before the last one. A client
