@@ -35,7 +35,8 @@ impl World {
             842..846 => self.intrude(client),
             846..848 => self.jump(),
             848..856 => self.take_leave(client),
-            856..900 => self.block(client),
+            856..864 => self.change_mind(client),
+            864..900 => self.block(client),
             _ if self.happens(self.plan.faults.resets * 10) => self.break_feed(client),
             _ => {}
         }

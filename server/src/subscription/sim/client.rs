@@ -26,6 +26,8 @@ pub(super) enum Request {
     Register { want: usize },
     /// EXECUTECQ.
     Execute { want: usize },
+    /// UNREGISTER_INTEREST, or CLOSECQ.
+    Withdraw { want: usize },
     /// CLIENT_READY.
     Ready,
     /// PERIODIC_ACK.
@@ -90,6 +92,8 @@ pub(super) struct Client {
     pub(super) key: Box<[u8]>,
     pub(super) users: Vec<User>,
     pub(super) wants: Vec<Want>,
+    /// Those that the application has taken back.
+    pub(super) withdrawn: BTreeSet<usize>,
     /// Counts attempts to connect: answers to those before mean nothing.
     pub(super) attempt: u64,
     pub(super) is_up: bool,
@@ -153,6 +157,7 @@ impl Client {
             key: key.into(),
             users,
             wants: plan.wants,
+            withdrawn: BTreeSet::new(),
             attempt: 0,
             is_up: false,
             socket: None,
@@ -212,14 +217,19 @@ impl Client {
             self.script.extend(users.map(|user| Request::Login { user, why: Why::Connecting }));
         }
         self.script.push_back(Request::Feed);
-        for (want, it) in self.wants.iter().enumerate() {
-            self.script.push_back(match it {
-                Want::Interest { .. } => Request::Register { want },
-                Want::Query { .. } => Request::Execute { want },
-            });
+        for want in (0..self.wants.len()).filter(|want| !self.withdrawn.contains(want)) {
+            self.script.push_back(self.registration(want));
         }
         if self.kind == Kind::Durable {
             self.script.push_back(Request::Ready);
+        }
+    }
+
+    /// What registers a want.
+    pub(super) fn registration(&self, want: usize) -> Request {
+        match self.wants[want] {
+            Want::Interest { .. } => Request::Register { want },
+            Want::Query { .. } => Request::Execute { want },
         }
     }
 

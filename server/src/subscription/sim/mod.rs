@@ -47,6 +47,7 @@ mod runs;
 mod serve;
 mod strangers;
 mod watch;
+mod withdraw;
 mod world;
 
 use std::fmt;

@@ -46,6 +46,7 @@ impl World {
             Request::Feed => return self.open(client, None),
             Request::Register { want } => self.register(client, want),
             Request::Execute { want } => self.execute(client, want),
+            Request::Withdraw { want } => self.withdraw(client, want),
             Request::Ready => {
                 self.node.task.shard.client_ready(&key, now);
                 self.answer(client, Reply::Done);
