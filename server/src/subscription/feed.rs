@@ -142,7 +142,7 @@ pub(crate) struct Feed {
     pub(super) cut: bool,
     /// Whether the client has said that it will not come back.
     pub(super) leaves: bool,
-    /// Whether the socket took everything that was begun before it was closed.
+    /// Whether the socket took everything that was begun before it was closed, and the client will read it.
     pub(super) flushed: bool,
     /// When a socket came last, and when the one before.
     opened: (Micros, Micros),
