@@ -126,7 +126,10 @@ impl World {
                 it.pauses += 1;
                 self.send(client, Request::Register { want });
             }
-            other => self.send(client, other),
+            other => {
+                it.pauses += u32::from(it.waits_for(&other));
+                self.send(client, other);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use super::cache::{Cache, Place};
 use super::duplicates::Duplicates;
 use super::oracle::Book;
 use super::plan::{ClientPlan, Kind, Token, Want};
+use super::rows::Results;
 use crate::engine::{ClientIdentity, Record};
 use crate::security::ClientLogins;
 
@@ -105,6 +106,7 @@ pub(super) struct Client {
     pub(super) inbox: VecDeque<Vec<u8>>,
     pub(super) duplicates: Duplicates,
     pub(super) cache: Cache,
+    pub(super) results: Results,
     /// Whether events touch the cache: of a durable client only behind the marker.
     pub(super) is_live: bool,
     /// What the client wrote itself, to be left out of comparisons with what it was told.
@@ -166,6 +168,7 @@ impl Client {
             inbox: VecDeque::new(),
             duplicates: Duplicates::default(),
             cache: Cache::default(),
+            results: Results::default(),
             is_live: plan.kind != Kind::Durable,
             own_keys: BTreeSet::new(),
             line: 0,
@@ -233,8 +236,18 @@ impl Client {
         }
     }
 
+    /// Whether the feed is not read until the request has been answered.
+    pub(super) fn waits_for(&self, request: &Request) -> bool {
+        match request {
+            Request::Register { .. } => true,
+            Request::Execute { want } => matches!(self.wants[*want], Want::Query { initial: true, .. }),
+            _ => false,
+        }
+    }
+
     /// The node keeps another queue than before; `anew` if it has the old one's and has lost what stood there.
     pub(super) fn begin_anew(&mut self, anew: bool) {
+        self.results.clear();
         let Self { wants, book, .. } = self;
         book.owes_notice.clear();
         let queries = wants.iter().enumerate().filter_map(|(number, want)| match want {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{KEYS, REGIONS, Want, key, key_text};
+use super::rows;
 use super::world::World;
 use super::{Verdict, wrong};
 
@@ -24,6 +25,7 @@ pub(super) fn all_is_well(world: &mut World) -> Verdict {
         let denied = move |lane: usize, key: &str| manager.was_denied(it.user_on(lane), key);
         it.book.is_complete(it.conflates, &denied).map_err(|it| it.of(client))?;
         cache_is_true(world, client)?;
+        rows::are_true(world, client)?;
     }
     Ok(())
 }
@@ -42,7 +44,7 @@ fn lanes_are_empty(world: &World, client: usize) -> Verdict {
     for lane in &feed.lanes {
         // Nobody is missed as long as nothing is due: a login that nobody needs may have ended.
         // One that waits for its user to run a query again waits for ever if the user has none.
-        if lane.events > 0 || (lane.lost.is_some() && !lane.awaits_user) {
+        if (lane.events > 0 || lane.lost.is_some()) && !lane.awaits_user {
             return Err(wrong(format!(
                 "I11: lane {} of client {client} still waits: {} events, lost {:?}, live {}",
                 lane.number,

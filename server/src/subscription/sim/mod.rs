@@ -43,6 +43,7 @@ mod net;
 mod node;
 mod oracle;
 mod plan;
+mod rows;
 mod runs;
 mod serve;
 mod strangers;

@@ -37,6 +37,7 @@ impl World {
                 let lane = it.lane_of(*user);
                 it.book.owes_notice.remove(name);
                 it.book.close_query(lane, name);
+                it.results.forget(name);
             }
         }
         let passed = shard.passed();
