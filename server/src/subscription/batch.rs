@@ -102,7 +102,8 @@ impl Feed {
         match self.state {
             State::Running if self.resume.is_none() => self.fill_from_lanes(batch, turn),
             State::Draining { until } if batch.is_empty() || turn.now >= until => {
-                self.flushed = batch.is_empty();
+                // Who can be asked for a login may be about to give the feed up for want of one, and read no further.
+                self.flushed = batch.is_empty() && !self.client.version.knows_expiry();
                 return Wish::Finish;
             }
             State::Draining { .. } => return Wish::Write,

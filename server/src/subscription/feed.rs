@@ -144,7 +144,7 @@ pub(crate) struct Feed {
     pub(super) cut: bool,
     /// Whether the client has said that it will not come back.
     pub(super) leaves: bool,
-    /// Whether the socket took everything that was begun before it was closed.
+    /// Whether the socket took everything that was begun before it was closed, and the client will read it.
     pub(super) flushed: bool,
     /// When a socket came last, and when the one before.
     opened: (Micros, Micros),
@@ -383,9 +383,10 @@ impl Feed {
     /// opening the way back (Geode's `QueueManagerImpl.addToConnectionList`), and sometimes when its feed has ended
     /// (`checkEndpoint`).
     /// The node may not have heard yet that the socket is gone: a connection that is newer than the socket is on the way
-    /// back, too.
+    /// back, too. A client that has nothing registered has nothing to come back to.
     pub(super) fn is_coming_back(&self, since: Micros) -> bool {
-        since > self.opened.0 || self.away_since.is_some_and(|lost| since >= lost)
+        let has_any = !self.interest.is_empty() || !self.cqs.is_empty();
+        has_any && (since > self.opened.0 || self.away_since.is_some_and(|lost| since >= lost))
     }
 
     /// One of several users runs a query over a connection that is older than the opening before the last one. A client

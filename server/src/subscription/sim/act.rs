@@ -35,7 +35,8 @@ impl World {
             842..846 => self.intrude(client),
             846..848 => self.jump(),
             848..856 => self.take_leave(client),
-            856..900 => self.block(client),
+            856..864 => self.change_mind(client),
+            864..900 => self.block(client),
             _ if self.happens(self.plan.faults.resets * 10) => self.break_feed(client),
             _ => {}
         }
@@ -125,7 +126,10 @@ impl World {
                 it.pauses += 1;
                 self.send(client, Request::Register { want });
             }
-            other => self.send(client, other),
+            other => {
+                it.pauses += u32::from(it.waits_for(&other));
+                self.send(client, other);
+            }
         }
     }
 

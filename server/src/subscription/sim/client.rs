@@ -12,6 +12,7 @@ use super::cache::{Cache, Place};
 use super::duplicates::Duplicates;
 use super::oracle::Book;
 use super::plan::{ClientPlan, Kind, Token, Want};
+use super::rows::Results;
 use crate::engine::{ClientIdentity, Record};
 use crate::security::ClientLogins;
 
@@ -26,6 +27,8 @@ pub(super) enum Request {
     Register { want: usize },
     /// EXECUTECQ.
     Execute { want: usize },
+    /// UNREGISTER_INTEREST, or CLOSECQ.
+    Withdraw { want: usize },
     /// CLIENT_READY.
     Ready,
     /// PERIODIC_ACK.
@@ -90,6 +93,8 @@ pub(super) struct Client {
     pub(super) key: Box<[u8]>,
     pub(super) users: Vec<User>,
     pub(super) wants: Vec<Want>,
+    /// Those that the application has taken back.
+    pub(super) withdrawn: BTreeSet<usize>,
     /// Counts attempts to connect: answers to those before mean nothing.
     pub(super) attempt: u64,
     pub(super) is_up: bool,
@@ -101,6 +106,7 @@ pub(super) struct Client {
     pub(super) inbox: VecDeque<Vec<u8>>,
     pub(super) duplicates: Duplicates,
     pub(super) cache: Cache,
+    pub(super) results: Results,
     /// Whether events touch the cache: of a durable client only behind the marker.
     pub(super) is_live: bool,
     /// What the client wrote itself, to be left out of comparisons with what it was told.
@@ -153,6 +159,7 @@ impl Client {
             key: key.into(),
             users,
             wants: plan.wants,
+            withdrawn: BTreeSet::new(),
             attempt: 0,
             is_up: false,
             socket: None,
@@ -161,6 +168,7 @@ impl Client {
             inbox: VecDeque::new(),
             duplicates: Duplicates::default(),
             cache: Cache::default(),
+            results: Results::default(),
             is_live: plan.kind != Kind::Durable,
             own_keys: BTreeSet::new(),
             line: 0,
@@ -221,19 +229,34 @@ impl Client {
             self.script.extend(users.map(|user| Request::Login { user, why: Why::Connecting }));
         }
         self.script.push_back(Request::Feed);
-        for (want, it) in self.wants.iter().enumerate() {
-            self.script.push_back(match it {
-                Want::Interest { .. } => Request::Register { want },
-                Want::Query { .. } => Request::Execute { want },
-            });
+        for want in (0..self.wants.len()).filter(|want| !self.withdrawn.contains(want)) {
+            self.script.push_back(self.registration(want));
         }
         if self.kind == Kind::Durable {
             self.script.push_back(Request::Ready);
         }
     }
 
+    /// What registers a want.
+    pub(super) fn registration(&self, want: usize) -> Request {
+        match self.wants[want] {
+            Want::Interest { .. } => Request::Register { want },
+            Want::Query { .. } => Request::Execute { want },
+        }
+    }
+
+    /// Whether the feed is not read until the request has been answered.
+    pub(super) fn waits_for(&self, request: &Request) -> bool {
+        match request {
+            Request::Register { .. } => true,
+            Request::Execute { want } => matches!(self.wants[*want], Want::Query { initial: true, .. }),
+            _ => false,
+        }
+    }
+
     /// The node keeps another queue than before; `anew` if it has the old one's and has lost what stood there.
     pub(super) fn begin_anew(&mut self, anew: bool) {
+        self.results.clear();
         let Self { wants, book, .. } = self;
         book.owes_notice.clear();
         let queries = wants.iter().enumerate().filter_map(|(number, want)| match want {

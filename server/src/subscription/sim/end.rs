@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{KEYS, REGIONS, Want, key, key_text};
+use super::rows;
 use super::world::World;
 use super::{Verdict, wrong};
 
@@ -15,14 +16,16 @@ pub(super) const REMINDED: Duration = Duration::from_secs(1);
 pub(super) const GOODBYE: Duration = Duration::from_secs(12);
 
 /// Everybody is connected, has everything, and waits for nothing.
-pub(super) fn all_is_well(world: &World) -> Verdict {
+pub(super) fn all_is_well(world: &mut World) -> Verdict {
     for client in 0..world.clients.len() {
         lanes_are_empty(world, client)?;
+        world.clients[client].forget_withdrawn();
         let it = &world.clients[client];
         let manager = Arc::clone(&world.node.manager);
         let denied = move |lane: usize, key: &str| manager.was_denied(it.user_on(lane), key);
         it.book.is_complete(it.conflates, &denied).map_err(|it| it.of(client))?;
         cache_is_true(world, client)?;
+        rows::are_true(world, client)?;
     }
     Ok(())
 }
@@ -40,7 +43,8 @@ fn lanes_are_empty(world: &World, client: usize) -> Verdict {
     };
     for lane in &feed.lanes {
         // Nobody is missed as long as nothing is due: a login that nobody needs may have ended.
-        if lane.events > 0 || lane.lost.is_some() || lane.awaits_user {
+        // One that waits for its user to run a query again waits for ever if the user has none.
+        if (lane.events > 0 || lane.lost.is_some()) && !lane.awaits_user {
             return Err(wrong(format!(
                 "I11: lane {} of client {client} still waits: {} events, lost {:?}, live {}",
                 lane.number,
@@ -59,7 +63,8 @@ fn cache_is_true(world: &World, client: usize) -> Verdict {
     for (region, path) in REGIONS.iter().enumerate() {
         for key in (0..KEYS).map(key) {
             let user = &it.users[0].name;
-            let is_wanted = it.wants.iter().any(|want| wants(want, region as u16, &key));
+            let wanted = it.wants.iter().enumerate().filter(|(number, _)| !it.withdrawn.contains(number));
+            let is_wanted = wanted.into_iter().any(|(_, want)| wants(want, region as u16, &key));
             if !is_wanted || world.node.manager.was_denied(user, &key_text(&key)) {
                 continue;
             }

@@ -65,7 +65,7 @@ impl World {
             self.log_in(client, user, Why::Refused);
             return Ok(());
         }
-        let pauses = matches!(request, Request::Register { .. });
+        let pauses = self.clients[client].waits_for(&request);
         self.clients[client].script.push_front(request);
         self.log_in(client, user, Why::Connecting);
         if pauses { self.unpause(client) } else { Ok(()) }
@@ -73,7 +73,10 @@ impl World {
 
     fn take_entries(&mut self, client: usize, want: usize, records: &[Record]) {
         let it = &mut self.clients[client];
-        let Want::Interest { region, .. } = it.wants[want] else { return };
+        let region = match &it.wants[want] {
+            Want::Interest { region, .. } => *region,
+            Want::Query { name, .. } => return it.results.take(name, records),
+        };
         for record in records {
             let value = record.value().and_then(bytes_of);
             let entry = Cached { value, is_gone: false, version: record.version().region };
@@ -187,6 +190,8 @@ impl World {
         };
         let seq = event.id.sequence as u64;
         let due = self.take_due(client, seq, &cqs)?;
+        let key = event.key.key_bytes().map(|key| key.to_vec()).unwrap_or_default();
+        self.hear_rows(client, (seq, &key), &cqs, due.whole.as_ref())?;
         let expected = due.value();
         let value = event.value.and_then(|value| match value {
             EventValue::Whole(ValueRef::Object(bytes)) => Some(bytes.to_vec()),
@@ -205,7 +210,6 @@ impl World {
         if !event.interest || !self.clients[client].is_live {
             return Ok(());
         }
-        let key = event.key.key_bytes().map(|key| key.to_vec()).unwrap_or_default();
         let version = event.tag.map_or(0, |tag| tag.region_version);
         let entry = Cached { value, is_gone: operation == ChangeKind::Destroy, version };
         self.put(client, seq, (due.region, key), entry)
@@ -235,6 +239,7 @@ impl World {
         if due.kind != ChangeKind::Clear || REGIONS[usize::from(due.region)] != event.region {
             return Err(wrong(format!("I3: {} came as the end of a region", event.id.sequence)));
         }
+        self.hear_rows(client, (event.id.sequence as u64, &[]), &cqs, None)?;
         let it = &mut self.clients[client];
         if due.interest.is_some() && it.is_live {
             it.cache.clear_region(due.region, due.version);
@@ -255,6 +260,7 @@ impl World {
         }
         if text.contains("lost") {
             cqs.iter().for_each(|(name, _)| {
+                it.results.forget(name);
                 it.book.owes_notice.remove(name);
             });
         }

@@ -142,6 +142,7 @@ impl World {
         it.identity = ClientIdentity::new(format!("client-{client}-{}", it.attempt).as_bytes());
         it.duplicates = Default::default();
         it.cache = Default::default();
+        it.results.clear();
         it.own_keys.clear();
         it.is_live = false;
         it.book.forget_handled();

@@ -43,10 +43,12 @@ mod net;
 mod node;
 mod oracle;
 mod plan;
+mod rows;
 mod runs;
 mod serve;
 mod strangers;
 mod watch;
+mod withdraw;
 mod world;
 
 use std::fmt;

@@ -138,6 +138,13 @@ impl Node {
         self.task.shard.find(key).and_then(|id| self.task.shard.feed(id))
     }
 
+    /// Where the lane of a query stands that the client has already.
+    pub(super) fn line_of(&self, key: &[u8], query: &str) -> Option<u64> {
+        let feed = self.feed(key)?;
+        let cq = feed.cqs.iter().find(|cq| *cq.name == *query.as_bytes())?;
+        Some(feed.line(cq.lane))
+    }
+
     /// The newest place of the log.
     pub(super) fn last_seq(&self) -> u64 {
         self.engine.log().last_seq()

@@ -123,6 +123,25 @@ impl Book {
         }
     }
 
+    /// A registration was taken back when the node had looked at all changes up to `passed`: those behind are not for it.
+    pub(super) fn withdraw(
+        &mut self,
+        want: usize,
+        passed: u64,
+        wants: &[Want],
+        identity: &ClientIdentity,
+        multi: bool,
+    ) {
+        self.active.retain(|it| it.want != want);
+        let mut behind = BTreeMap::new();
+        for lane in self.lanes.values_mut() {
+            behind.extend(
+                lane.due.split_off(&(passed + 1)).into_values().map(|it| (it.change.seq(), it.change)),
+            );
+        }
+        behind.values().for_each(|change| self.change(change, wants, identity, multi));
+    }
+
     /// A change has happened.
     pub(super) fn change(&mut self, change: &Change, wants: &[Want], identity: &ClientIdentity, multi: bool) {
         for it in self.active.iter().filter(|it| it.after < change.seq()) {

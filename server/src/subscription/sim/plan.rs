@@ -80,6 +80,8 @@ pub(super) enum Want {
         above: i32,
         user: usize,
         durable: bool,
+        /// Whether the rows are wanted that are there already.
+        initial: bool,
     },
 }
 
@@ -209,7 +211,8 @@ fn want(random: &mut StdRng, kind: Kind, number: usize, users: usize) -> Want {
     if kind.has_several_users() || random.random_ratio(1, 3) {
         let above = *pick(random, &[-1, 20, 60]);
         let user = if number < users { number } else { random.random_range(0..users) };
-        return Want::Query { region, name: format!("q{number}"), above, user, durable };
+        let initial = random.random();
+        return Want::Query { region, name: format!("q{number}"), above, user, durable, initial };
     }
     let interest = match random.random_range(0..3) {
         0 => Interest::All,

@@ -46,6 +46,7 @@ impl World {
             Request::Feed => return self.open(client, None),
             Request::Register { want } => self.register(client, want),
             Request::Execute { want } => self.execute(client, want),
+            Request::Withdraw { want } => self.withdraw(client, want),
             Request::Ready => {
                 self.node.task.shard.client_ready(&key, now);
                 self.answer(client, Reply::Done);
@@ -260,7 +261,8 @@ impl World {
     }
 
     fn execute(&mut self, client: usize, want: usize) {
-        let Want::Query { region, name, above, user, durable } = self.clients[client].wants[want].clone()
+        let Want::Query { region, name, above, user, durable, initial } =
+            self.clients[client].wants[want].clone()
         else {
             return;
         };
@@ -273,12 +275,15 @@ impl World {
             query(&region, &name, &text, durable, cell, self.clients[client].since.unwrap_or(self.now));
         let key = self.clients[client].key.clone();
         let last = self.node.last_seq();
-        match self.node.task.shard.execute_cq(&key, request, false, self.now) {
-            Ok(_) => {
+        let line = self.node.line_of(&key, &name).unwrap_or(last);
+        match self.node.task.shard.execute_cq(&key, request, initial, self.now) {
+            Ok(snapshot) => {
                 let it = &mut self.clients[client];
                 it.book.register(want, last, &it.wants);
                 it.has_registered = true;
-                self.answer(client, Reply::Done);
+                let Some(snapshot) = snapshot else { return self.answer(client, Reply::Done) };
+                it.results.begin(&name, line);
+                self.go_on_walking(client, want, Walk::new(region, [snapshot].into()), Vec::new());
             }
             Err(NoFeed) => self.answer(client, Reply::NoFeed),
         }
@@ -302,15 +307,18 @@ impl World {
         if self.clients[client].attempt != attempt {
             return;
         }
-        let Want::Interest { region, .. } = self.clients[client].wants[want] else { return };
+        let (region, user) = match self.clients[client].wants[want] {
+            Want::Interest { region, .. } => (region, 0),
+            Want::Query { region, user, .. } => (region, user),
+        };
         for _ in 0..3 {
             match walk.next() {
-                Found::Entry(record) => match self.permit(client, 0, Some(region), Some(record.key())) {
+                Found::Entry(record) => match self.permit(client, user, Some(region), Some(record.key())) {
                     Ok(_) => found.push(record),
                     Err(AuthError::NotAuthorized(_)) => {}
                     Err(_) => {
-                        let request = Request::Register { want };
-                        return self.answer(client, Reply::Refused { user: 0, request });
+                        let request = self.clients[client].registration(want);
+                        return self.answer(client, Reply::Refused { user, request });
                     }
                 },
                 Found::NotBefore(..) => break,

@@ -255,7 +255,8 @@ impl World {
         let is_draining = matches!(feed.state, State::Draining { .. });
         let is_lost = feed.lanes.iter().any(|lane| lane.lost.is_some());
         let it = &self.clients[client];
-        let has_reason = is_lost || it.says_goodbye || it.was_taken_over() || self.waited_enough(it);
+        let has_reason =
+            is_lost || it.leaves || it.says_goodbye || it.was_taken_over() || self.waited_enough(it);
         if is_draining && !it.is_draining && !has_reason {
             return Err(wrong(format!("I14: the feed of client {client} is given up for no reason")));
         }
@@ -281,6 +282,7 @@ impl World {
         it.until = None;
         it.book.void();
         it.book.owes_notice.clear();
+        it.results.clear();
         self.tell(|| format!("the queue of client {client} is gone"));
         match has_reason {
             true => Ok(()),
@@ -292,7 +294,7 @@ impl World {
 impl Client {
     /// What a durable client did not want to be kept while it is away goes.
     fn drop_what_is_not_durable(&mut self) {
-        let Self { wants, book, .. } = self;
+        let Self { wants, book, results, .. } = self;
         for (number, want) in
             wants.iter().enumerate().filter(|(number, _)| book.has(*number)).collect::<Vec<_>>()
         {
@@ -306,6 +308,7 @@ impl Client {
             book.forget(|it| it == number);
             if let Some(name) = name {
                 book.close_query(0, name);
+                results.forget(name);
             }
         }
     }
