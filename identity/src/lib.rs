@@ -3,15 +3,27 @@
 //! - [`token`] verifies access tokens of an issuer with keys from [`key_set`];
 //! - [`users`] checks names and passwords against a file;
 //! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
+//! - [`store`] is where the issuer keeps everything: an event log, projections of it, secrets beside it, leases;
+//! - [`issuer`] gives out tokens over HTTP, with [`keys`] its signing keys and [`session`] its sessions;
+//! - [`seal`] hides secrets at rest behind master keys;
 //! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
 //!
 //! Both managers implement `SecurityManager` of `druse-protocol`; the node knows nothing else of them. What is not here:
-//! an issuer with sessions, a store, and foreign links. They come later and will stand beside these modules.
+//! links to foreign providers. They come later and will stand beside these modules.
 
+pub mod error;
 pub mod grid;
+pub mod issuer;
 mod json;
 pub mod key_set;
+pub mod keys;
 pub mod mint;
 mod once;
+pub mod projections;
+pub mod seal;
+mod serial;
+pub mod session;
+mod signing_key;
+pub mod store;
 pub mod token;
 pub mod users;

@@ -5,10 +5,12 @@ mod config_file;
 mod demo;
 mod failure;
 mod feed_settings;
+mod issuer;
 mod logging;
 mod query;
 mod region;
 mod serve;
+mod token;
 mod users;
 mod watch;
 
@@ -46,6 +48,11 @@ enum Command {
     /// Manage the file of the `users` security manager.
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Run an issuer of tokens, and manage it.
+    #[command(subcommand)]
+    Issuer(issuer::IssuerCommand),
+    /// Get an access token for a client, for scripts.
+    Token(token::TokenArgs),
     /// Read the value of a key.
     Get(region::GetArgs),
     /// Store a value under a key.
@@ -70,6 +77,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Demo(args) => demo::run(args),
         Command::Users(command) => users::run(command),
+        Command::Issuer(command) => issuer::run(command),
+        Command::Token(args) => token::run(&args),
         Command::Get(args) => region::get(args),
         Command::Put(args) => region::put(args),
         Command::Remove(args) => region::remove(args),

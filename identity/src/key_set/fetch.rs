@@ -64,6 +64,9 @@ pub enum FetchError {
     /// The document is no key set.
     #[error(transparent)]
     Document(KeySetError),
+    /// The embedded issuer's store does not answer.
+    #[error("the embedded issuer's keys cannot be read")]
+    Embedded,
     /// The node is stopping.
     #[error("the fetch was interrupted")]
     Interrupted,

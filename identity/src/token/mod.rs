@@ -10,6 +10,7 @@ mod manager;
 use std::time::Duration;
 
 pub use error::TokenError;
+pub(crate) use jwt::Jwt;
 pub use manager::TokenSecurityManager;
 
 use crate::key_set::Algorithm;

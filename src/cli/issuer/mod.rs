@@ -1,0 +1,47 @@
+//! `druse issuer`: an issuer of tokens of one's own, and the tools of its operator.
+//!
+//! The tools open the store themselves, beside a running issuer or without one; whoever can read the data folder is the
+//! operator.
+
+mod accounts;
+mod audit;
+mod clients;
+mod data;
+mod keys;
+mod run;
+mod sessions;
+
+use clap::Subcommand;
+
+use super::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IssuerCommand {
+    /// Run an issuer: logins in the browser, tokens for clients, keys for nodes.
+    Run(Box<run::RunArgs>),
+    /// Manage accounts: people who log in.
+    #[command(subcommand)]
+    Account(accounts::AccountCommand),
+    /// Manage clients: programs that ask for tokens.
+    #[command(subcommand)]
+    Client(clients::ClientCommand),
+    /// Manage signing keys.
+    #[command(subcommand)]
+    Key(keys::KeyCommand),
+    /// Look at sessions, and end them.
+    #[command(subcommand)]
+    Session(sessions::SessionCommand),
+    /// Print what has happened, oldest first.
+    Audit(audit::AuditArgs),
+}
+
+pub(crate) fn run(command: IssuerCommand) -> Result<(), Failure> {
+    match command {
+        IssuerCommand::Run(args) => run::run(*args),
+        IssuerCommand::Account(command) => accounts::run(command),
+        IssuerCommand::Client(command) => clients::run(command),
+        IssuerCommand::Key(command) => keys::run(command),
+        IssuerCommand::Session(command) => sessions::run(command),
+        IssuerCommand::Audit(args) => audit::run(&args),
+    }
+}

@@ -1,0 +1,215 @@
+//! `druse issuer` as people use it: an issuer, its tools, and a node that takes its tokens.
+
+#![allow(clippy::expect_used, reason = "what fails in a helper fails its test")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A program that runs until it is dropped.
+struct Running {
+    process: Child,
+    /// What it printed up to the line that says that it is ready.
+    said: Vec<String>,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let process = druse(arguments).stdout(Stdio::piped()).spawn().expect("druse runs");
+        let mut running = Self { process, said: Vec::new() };
+        let out = running.process.stdout.take().expect("a pipe");
+        for line in BufReader::new(out).lines() {
+            running.said.push(line.expect("a line"));
+            if running.said.last().is_some_and(|line| line.starts_with("ready:")) {
+                return running;
+            }
+        }
+        panic!("druse {arguments:?} ended without being ready: {:?}", running.said);
+    }
+
+    /// The word of the last line that follows `after`.
+    fn word(&self, after: &str) -> String {
+        let ready = self.said.last().expect("a line");
+        let (_, rest) = ready.split_once(after).unwrap_or_else(|| panic!("no {after:?} in {ready:?}"));
+        rest.split([' ', ',']).next().expect("a word").to_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn druse(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_druse"));
+    command.args(arguments).env_remove("DRUSE_ISSUER_DATA").env("RUST_LOG", "warn");
+    command
+}
+
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut command = druse(arguments);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("druse runs");
+    // One that refuses its arguments does not read.
+    let _ = process.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    process.wait_with_output().expect("an end")
+}
+
+/// What a command that succeeds prints.
+fn says(arguments: &[&str], input: &str) -> String {
+    let output = run(arguments, input);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What a command that fails complains of.
+fn complains(arguments: &[&str], input: &str) -> String {
+    let output = run(arguments, input);
+    assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).expect("text")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path")
+}
+
+/// An issuer on a port of its own with the client `feeder`, whose secret stands in a file.
+struct Site {
+    folder: TempDir,
+    issuer: Running,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let issuer = Running::start(&["issuer", "run", "--port", "0", "--data", text(&data)]);
+        let site = Self { folder, issuer };
+        let arguments = [
+            "client",
+            "add",
+            "feeder",
+            "--grant-type",
+            "client-credentials",
+            "--scope",
+            "grid:data:*:orders",
+        ];
+        let secret = site.tool(&arguments, "");
+        std::fs::write(site.folder.path().join("secret"), secret).expect("written");
+        site
+    }
+
+    fn name(&self) -> String {
+        self.issuer.word("issuer ")
+    }
+
+    /// Runs a tool beside the running issuer.
+    fn tool(&self, arguments: &[&str], input: &str) -> String {
+        let data = self.folder.path().join("data");
+        says(&[&["issuer"], arguments, &["--data", text(&data)]].concat(), input)
+    }
+
+    fn token(&self, more: &[&str]) -> String {
+        let secret = self.folder.path().join("secret");
+        let name = self.name();
+        let arguments = ["token", "--issuer", &name, "--client", "feeder", "--secret-file", text(&secret)];
+        says(&[&arguments[..], more].concat(), "").trim().to_owned()
+    }
+}
+
+#[test]
+fn a_node_takes_the_tokens_of_the_issuer() {
+    let site = Site::new();
+    let (keys, name) = (format!("{}/keys", site.name()), site.name());
+    let node = Running::start(&[
+        "serve",
+        "--port",
+        "0",
+        "--bind",
+        "127.0.0.1",
+        "--region",
+        "orders",
+        "--jwks-url",
+        &keys,
+        "--issuer",
+        &name,
+        "--audience",
+        "grid",
+    ]);
+    let server = node.word("clients at ");
+    let file = site.folder.path().join("token");
+    std::fs::write(&file, site.token(&[])).expect("written");
+    let as_feeder = ["--server", &server, "--token-file", text(&file)];
+    says(&[&["put"], &as_feeder[..], &["/orders", "17", "tea"]].concat(), "");
+    assert_eq!(says(&[&["get"], &as_feeder[..], &["/orders", "17"]].concat(), "").trim(), "\"tea\"");
+    // A token for reading does not write.
+    std::fs::write(&file, site.token(&["--scope", "grid:data:read:orders"])).expect("written");
+    assert_eq!(says(&[&["get"], &as_feeder[..], &["/orders", "17"]].concat(), "").trim(), "\"tea\"");
+    let refused = complains(&[&["put"], &as_feeder[..], &["/orders", "17", "ink"]].concat(), "");
+    assert!(refused.contains("DATA:WRITE:orders"), "{refused}");
+}
+
+#[test]
+fn the_first_account_is_made_once_and_its_password_printed_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let arguments = ["issuer", "run", "--port", "0", "--data", text(&data)];
+    let first = Running::start(&arguments);
+    assert!(first.said[0].starts_with("first account: operator with password "), "{:?}", first.said);
+    drop(first);
+    let second = Running::start(&arguments);
+    assert_eq!(second.said.len(), 1, "{:?}", second.said);
+    let accounts = says(&["issuer", "account", "list", "--data", text(&data)], "");
+    assert_eq!(accounts, "operator\tenabled\tgrid:*:* identity:operate\n");
+}
+
+#[test]
+fn tools_work_beside_a_running_issuer() {
+    let site = Site::new();
+    site.tool(&["account", "add", "ann", "--grant", "grid:data:read:orders"], "correct horse\n");
+    site.tool(&["account", "grant", "ann", "--grant", "grid:data:*:orders"], "");
+    assert!(site.tool(&["account", "list"], "").contains("ann\tenabled\tgrid:data:*:orders\n"));
+    let keys = site.tool(&["key", "list"], "");
+    assert!(keys.ends_with("\tES256\tactive\n"), "{keys}");
+    let next = site.tool(&["key", "create"], "");
+    assert!(site.tool(&["key", "list"], "").contains(&format!("{}\tES256\twaiting\n", next.trim())));
+    site.token(&[]);
+    let sessions = site.tool(&["session", "list", "--subject", "feeder"], "");
+    let sid = sessions.split('\t').next().expect("an id").to_owned();
+    assert!(sessions.contains("\tfeeder\tfeeder\tends in "), "{sessions}");
+    site.tool(&["session", "end", &sid], "");
+    assert_eq!(site.tool(&["session", "list"], ""), "");
+    assert!(site.tool(&["session", "list", "--all"], "").contains("ended: Operator"));
+    site.token(&[]);
+    assert_eq!(site.tool(&["session", "cut", "--client", "feeder"], ""), "sessions ended: 1\n");
+    let audit = site.tool(&["audit", "--of", "account/ann"], "");
+    let kinds: Vec<&str> = audit.lines().filter_map(|line| line.split('\t').nth(3)).collect();
+    assert_eq!(kinds, ["created", "entitlements_changed"]);
+    assert!(!site.tool(&["audit"], "").contains("horse"));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_reason() {
+    let site = Site::new();
+    let data = site.folder.path().join("data");
+    let refused =
+        |arguments: &[&str]| complains(&[&["issuer"], arguments, &["--data", text(&data)]].concat(), "pw\n");
+    assert!(refused(&["account", "add", "feeder"]).contains("there is one of that name already"));
+    assert!(refused(&["account", "add", "bob", "--grant", "admin"]).contains("no entitlement"));
+    assert!(refused(&["account", "disable", "bob"]).contains("there is none of that name"));
+    assert!(refused(&["session", "end", "nonsense"]).contains("no id of a session"));
+    assert!(refused(&["client", "add", "x", "--grant-type", "authorization-code"]).contains("redirect"));
+    assert!(refused(&["run", "--bind", "0.0.0.0", "--port", "0"]).contains("in the clear"));
+    assert!(refused(&["run", "--issuer", "https://id.example/path"]).contains("must be an origin"));
+    std::fs::write(site.folder.path().join("secret"), "wrong").expect("written");
+    let (name, secret) = (site.name(), site.folder.path().join("secret"));
+    let arguments = ["token", "--issuer", &name, "--client", "feeder", "--secret-file", text(&secret)];
+    assert!(complains(&arguments, "").contains("invalid_client"));
+    let elsewhere =
+        ["token", "--issuer", "http://id.example", "--client", "x", "--secret-file", text(&secret)];
+    assert!(complains(&elsewhere, "").contains("in the clear"));
+}
