@@ -27,6 +27,9 @@ pub struct IssuerConfig {
     pub requests_per_second: u32,
     /// How many of them may come at once: 1000.
     pub burst: u32,
+    /// How long a node that follows the feed of ends waits for one before it is told that there is none: 5 seconds, a
+    /// sixth of the silence that nodes bear.
+    pub feed_hold: Duration,
 }
 
 /// Why a configuration makes no sense.
@@ -48,6 +51,9 @@ pub enum ConfigError {
     /// Nobody could log in.
     #[error("a browser's login must live for at least a minute")]
     LoginLife,
+    /// Nodes would give up before they are answered.
+    #[error("a question for ends must be held for at most 10 s")]
+    FeedHold,
     /// Nobody could ask.
     #[error("at least one request a second must be allowed")]
     Rate,
@@ -66,6 +72,7 @@ impl IssuerConfig {
             impersonation: false,
             requests_per_second: 200,
             burst: 1000,
+            feed_hold: Duration::from_secs(5),
         }
     }
 
@@ -84,6 +91,9 @@ impl IssuerConfig {
         }
         if self.login_life < Duration::from_secs(60) {
             return Err(ConfigError::LoginLife);
+        }
+        if self.feed_hold > Duration::from_secs(10) {
+            return Err(ConfigError::FeedHold);
         }
         if self.requests_per_second == 0 || self.burst == 0 { Err(ConfigError::Rate) } else { Ok(()) }
     }
@@ -146,6 +156,7 @@ mod tests {
             (IssuerConfig { code_life: Duration::ZERO, ..config.clone() }, ConfigError::CodeLife),
             (IssuerConfig { login_life: Duration::ZERO, ..config.clone() }, ConfigError::LoginLife),
             (IssuerConfig { burst: 0, ..config.clone() }, ConfigError::Rate),
+            (IssuerConfig { feed_hold: Duration::from_secs(11), ..config.clone() }, ConfigError::FeedHold),
         ] {
             assert_eq!(wrong.check(), Err(error));
         }

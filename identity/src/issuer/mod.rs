@@ -4,8 +4,8 @@
 //! Each endpoint has a file. What they decide about tokens stands in [`crate::session`], what they know in
 //! [`crate::store`].
 //!
-//! Not here yet: logins at foreign providers, tokens bound to keys (DPoP) or certificates, logout tokens to clients, and
-//! the operator's API over HTTP. The metadata names only what is there.
+//! Nodes hear of ends by a feed of their own ([`crate::ends`]). Not here yet: logins at foreign providers, tokens bound to
+//! keys (DPoP) or certificates, logout tokens to clients, and the operator's API over HTTP. The metadata names only what is there.
 
 mod account;
 mod authorize;
@@ -14,6 +14,7 @@ mod client_auth;
 mod code;
 mod config;
 mod end_session;
+mod feed;
 pub mod http;
 mod id_token;
 mod introspect;

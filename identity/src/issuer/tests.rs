@@ -3,6 +3,7 @@
 mod browser;
 mod errors;
 mod exchange;
+mod feed;
 mod flows;
 mod logout;
 mod site;
@@ -72,5 +73,15 @@ mod ending {
         without_a_hint_somebody_is_asked_first
         unregistered_addresses_are_not_gone_to
         a_logout_ends_what_came_from_the_login_but_not_what_outlives_it
+    );
+}
+
+mod feeding {
+    use super::*;
+    on_both_databases!(crate::issuer::tests::feed:
+        what_ends_is_told_once_and_in_order
+        a_question_is_held_until_something_ends
+        the_feed_is_for_nodes_and_has_its_errors
+        whoever_is_signed_out_at_the_issuer_is_out_on_the_node
     );
 }

@@ -128,6 +128,25 @@ pub enum EndReason {
     Operator,
 }
 
+impl EndReason {
+    /// The reason as it stands in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Revoked => "revoked",
+            Self::Reuse => "reuse",
+            Self::CodeReplayed => "code_replayed",
+            Self::Expired => "expired",
+            Self::Idle => "idle",
+            Self::SubjectCut => "subject_cut",
+            Self::ClientCut => "client_cut",
+            Self::ActorEnded => "actor_ended",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// What can happen to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]

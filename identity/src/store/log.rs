@@ -26,6 +26,9 @@ pub struct Recorded {
 
 const COLUMNS: &str = "select position, stream, version, kind, at_us, actor, body from identity_event";
 
+/// The kinds of events that may end something; an index has the same condition.
+const ENDINGS: &str = "kind in ('ended', 'cut')";
+
 impl Store {
     /// Reads events with a position above `after`, in order: at most [`MAX_PAGE`]. Nothing is ever added below what has
     /// been read.
@@ -35,6 +38,28 @@ impl Store {
     pub async fn events_after(&self, after: i64) -> Result<Vec<Recorded>, StoreError> {
         let sql = format!("{COLUMNS} where position > $1 order by position limit {MAX_PAGE}");
         self.events(Statement::new(sql).bind(after)).await
+    }
+
+    /// Reads the events after a position that may end something, in order: at most [`MAX_PAGE`]. Answers with the
+    /// newest position of the log as well, before which nothing is missing.
+    pub(crate) async fn endings_after(&self, after: i64) -> Result<(Vec<Recorded>, i64), StoreError> {
+        let sql = format!("{COLUMNS} where position > $1 and {ENDINGS} order by position limit {MAX_PAGE}");
+        self.endings(Statement::new(sql).bind(after)).await
+    }
+
+    /// The same by time, for those who have no position yet.
+    pub(crate) async fn endings_since(&self, since: Micros) -> Result<(Vec<Recorded>, i64), StoreError> {
+        let sql = format!("{COLUMNS} where at_us >= $1 and {ENDINGS} order by position limit {MAX_PAGE}");
+        self.endings(Statement::new(sql).bind(since.0)).await
+    }
+
+    async fn endings(&self, statement: Statement) -> Result<(Vec<Recorded>, i64), StoreError> {
+        // The newest position goes first: what is appended in between is then read, or lies after it.
+        let newest = Statement::new("select coalesce(max(position), 0) from identity_event");
+        let answers = self.read(vec![newest, statement]).await?;
+        let [newest, events] = answers.as_slice() else { return Err(StoreError::Unavailable) };
+        let newest = newest.rows.first().ok_or(StoreError::Corrupt("the log has no end"))?.integer(0)?;
+        Ok((events.rows.iter().map(recorded).collect::<Result<_, _>>()?, newest))
     }
 
     /// Reads the events of one stream above a version, in order: at most [`MAX_PAGE`].

@@ -62,6 +62,17 @@ impl<'a> Jwt<'a> {
     }
 }
 
+/// From whom a token says that it is, which decides whose rules it is held to and nothing else: it is not believed yet.
+pub(crate) fn claimed_issuer(token: &str) -> Result<String, TokenError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::TooLarge);
+    }
+    let payload = token.split('.').nth(1).ok_or(TokenError::Shape)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Payload)?;
+    let issuer = Object::parse(&payload).ok_or(TokenError::Payload)?.text("iss");
+    issuer.map_err(|_| TokenError::Claim("iss"))?.ok_or(TokenError::Missing("iss"))
+}
+
 /// Step 2. Media types are compared without regard to case, with or without `application/` (RFC 7515, 4.1.9).
 fn check_type(typ: Option<&str>, profile: Profile) -> Result<(), TokenError> {
     let accepted = match typ {

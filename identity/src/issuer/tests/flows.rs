@@ -265,7 +265,7 @@ pub(super) async fn everything_is_rebuilt_from_the_log(bench: Bench) {
     let before = rows!(ClientRecord, AccountRecord, CodeRecord, LoginRecord, Session);
     assert_eq!(
         (before.0.len(), before.1.len(), before.2.len(), before.3.len(), before.4.len()),
-        (3, 2, 1, 1, 1)
+        (4, 2, 1, 1, 1)
     );
     bench.store.rebuild(&projections::ALL).await.unwrap();
     assert_eq!(rows!(ClientRecord, AccountRecord, CodeRecord, LoginRecord, Session), before);

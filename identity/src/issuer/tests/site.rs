@@ -13,6 +13,7 @@ use hyper::{Method, StatusCode};
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
+use crate::ends::FEED;
 use crate::issuer::http::{Form, Request, Response, encode};
 use crate::issuer::{ClientSettings, GrantType, Issuer, IssuerConfig};
 use crate::seal::Sealer;
@@ -24,8 +25,8 @@ pub(super) const GOODBYE: &str = "https://app.example/bye";
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(super) const PASSWORD: &str = "correct horse";
 
-/// An issuer with the clients `app` (with a secret), `cli` (without) and `svc` (for itself), and the accounts `ann` and
-/// `bob`.
+/// An issuer with the clients `app` (with a secret), `cli` (without), `svc` (for itself) and `node` (for the feed of ends),
+/// and the accounts `ann` and `bob`.
 pub(super) struct Site {
     pub(super) issuer: Arc<Issuer>,
     pub(super) clock: Arc<ManualClock>,
@@ -47,6 +48,7 @@ impl Site {
         site.register("app", true, &[AuthorizationCode, RefreshToken, TokenExchange]).await;
         site.register("cli", false, &[AuthorizationCode, RefreshToken]).await;
         site.register("svc", true, &[ClientCredentials]).await;
+        site.register_node().await;
         site.create("ann", &["grid:data:*:orders"]).await;
         site.create("bob", &["grid:data:read", "identity:impersonate:ann"]).await;
         site
@@ -68,6 +70,21 @@ impl Site {
         };
         let secret = self.issuer.register_client(id, settings, secret, "operator:test").await.unwrap();
         self.secrets.extend(secret.map(|secret| (id.to_owned(), secret)));
+    }
+
+    async fn register_node(&mut self) {
+        let settings = ClientSettings {
+            name: "A node".into(),
+            secret_sha256: None,
+            secret_in_body: true,
+            redirect_uris: vec![],
+            post_logout_redirect_uris: vec![],
+            grants: vec![GrantType::ClientCredentials],
+            scope: vec![FEED.into()],
+            audiences: vec!["grid".into()],
+        };
+        let secret = self.issuer.register_client("node", settings, true, "operator:test").await.unwrap();
+        self.secrets.extend(secret.map(|secret| ("node".to_owned(), secret)));
     }
 
     async fn create(&self, name: &str, entitlements: &[&str]) {
