@@ -11,6 +11,7 @@ mod query;
 mod region;
 mod serve;
 mod token;
+mod trust;
 mod users;
 mod watch;
 

@@ -10,6 +10,7 @@ use ureq::Agent;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::issuer::secret_in;
 
 /// The longest answer, in bytes.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &TokenArgs) -> Result<(), Failure> {
             .hint("an issuer on another machine has an https address"));
     }
     let agent = agent(loopback);
-    let secret = secret(&args.secret_file)?;
+    let secret = secret_in(&args.secret_file)?;
     let endpoint = token_endpoint(&agent, &args.issuer)?;
     let answer = ask(&agent, &endpoint, args, &secret)?;
     print(&answer, args.json)
@@ -64,13 +65,6 @@ fn agent(loopback: bool) -> Agent {
     // A proxy that the environment names cannot reach this machine's loopback.
     let config = if loopback { config.proxy(None) } else { config };
     config.build().new_agent()
-}
-
-fn secret(path: &PathBuf) -> Result<Zeroizing<String>, Failure> {
-    let unreadable =
-        |error: std::io::Error| Failure::usage(format!("{} cannot be read", path.display())).because(&error);
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
-    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 /// Where tokens are asked for, as the issuer says. One that calls itself otherwise is another one.

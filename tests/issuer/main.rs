@@ -2,9 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -38,6 +38,54 @@ impl Running {
 }
 
 impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Somebody who watches a region.
+struct Watching {
+    process: Child,
+    events: BufReader<ChildStdout>,
+    states: BufReader<ChildStderr>,
+}
+
+impl Watching {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = druse(&[&["watch"], arguments].concat());
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("druse runs");
+        let events = BufReader::new(process.stdout.take().expect("a pipe"));
+        let states = BufReader::new(process.stderr.take().expect("a pipe"));
+        Self { process, events, states }
+    }
+
+    fn event(&mut self) -> String {
+        let mut line = String::new();
+        self.events.read_line(&mut line).expect("a line");
+        line
+    }
+
+    /// Waits until it says something about its feed.
+    fn hears(&mut self, what: &str) {
+        let mut line = String::new();
+        while !line.contains(what) {
+            line.clear();
+            assert!(self.states.read_line(&mut line).expect("a line") > 0, "it ended without {what:?}");
+        }
+    }
+
+    /// Stops it. Answers with the events that it still had.
+    fn stop(mut self) -> String {
+        self.process.kill().expect("killed");
+        let mut rest = String::new();
+        self.events.read_to_string(&mut rest).expect("text");
+        rest
+    }
+}
+
+impl Drop for Watching {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -151,6 +199,57 @@ fn a_node_takes_the_tokens_of_the_issuer() {
     assert_eq!(says(&[&["get"], &as_feeder[..], &["/orders", "17"]].concat(), "").trim(), "\"tea\"");
     let refused = complains(&[&["put"], &as_feeder[..], &["/orders", "17", "ink"]].concat(), "");
     assert!(refused.contains("DATA:WRITE:orders"), "{refused}");
+}
+
+#[test]
+fn a_session_that_ends_at_the_issuer_ends_on_the_node_with_its_feed() {
+    let site = Site::new();
+    let folder = site.folder.path();
+    let secret = folder.join("node.secret");
+    let node = ["client", "add", "node", "--grant-type", "client-credentials", "--scope", "identity:feed"];
+    std::fs::write(&secret, site.tool(&node, "")).expect("written");
+    let (keys, name) = (format!("{}/keys", site.name()), site.name());
+    let node = Running::start(&[
+        "serve",
+        "--port",
+        "0",
+        "--bind",
+        "127.0.0.1",
+        "--region",
+        "orders",
+        "--jwks-url",
+        &keys,
+        "--issuer",
+        &name,
+        "--audience",
+        "grid",
+        "--ends-client",
+        "node",
+        "--ends-secret-file",
+        text(&secret),
+    ]);
+    let server = node.word("clients at ");
+    let (ended, kept) = (folder.join("ended"), folder.join("kept"));
+    std::fs::write(&ended, site.token(&[])).expect("written");
+    let sessions = site.tool(&["session", "list", "--subject", "feeder"], "");
+    let sid = sessions.split('\t').next().expect("an id").to_owned();
+    std::fs::write(&kept, site.token(&[])).expect("written");
+    let size = |file: &Path| run(&["size", "--server", &server, "--token-file", text(file), "/orders"], "");
+    assert!(size(&ended).status.success() && size(&kept).status.success());
+    let as_kept = ["--server", &server, "--token-file", text(&kept)];
+    let put = |key: &str| says(&[&["put"], &as_kept[..], &["/orders", key, "tea"]].concat(), "");
+    put("1");
+    let mut theirs = Watching::start(&["--server", &server, "--token-file", text(&ended), "/orders"]);
+    let mut others = Watching::start(&[&as_kept[..], &["/orders"]].concat());
+    assert!(theirs.event().contains('1') && others.event().contains('1'));
+    site.tool(&["session", "end", &sid], "");
+    theirs.hears("is lost");
+    put("2");
+    assert!(others.event().contains('2'));
+    assert_eq!(theirs.stop(), "", "nothing after the end");
+    let refused = complains(&["size", "--server", &server, "--token-file", text(&ended), "/orders"], "");
+    assert!(refused.contains("signed out"), "{refused}");
+    assert!(size(&kept).status.success(), "the other session goes on");
 }
 
 #[test]

@@ -11,7 +11,10 @@ mod keys;
 mod run;
 mod sessions;
 
+use std::path::Path;
+
 use clap::Subcommand;
+use zeroize::Zeroizing;
 
 use super::Failure;
 
@@ -44,4 +47,12 @@ pub(crate) fn run(command: IssuerCommand) -> Result<(), Failure> {
         IssuerCommand::Session(command) => sessions::run(command),
         IssuerCommand::Audit(args) => audit::run(&args),
     }
+}
+
+/// A client's secret, from the file in which `druse issuer client add` was kept.
+pub(super) fn secret_in(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let unreadable =
+        |error: std::io::Error| Failure::usage(format!("{} cannot be read", path.display())).because(&error);
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }
