@@ -6,7 +6,9 @@ mod demo;
 mod failure;
 mod feed_settings;
 mod issuer;
+mod issuer_at;
 mod logging;
+mod login;
 mod query;
 mod region;
 mod serve;
@@ -52,7 +54,9 @@ enum Command {
     /// Run an issuer of tokens, and manage it.
     #[command(subcommand)]
     Issuer(issuer::IssuerCommand),
-    /// Get an access token for a client, for scripts.
+    /// Log in at an issuer, in the browser, and keep the login in a file.
+    Login(login::LoginArgs),
+    /// Get an access token for a client or of a login, for scripts.
     Token(token::TokenArgs),
     /// Read the value of a key.
     Get(region::GetArgs),
@@ -79,6 +83,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Users(command) => users::run(command),
         Command::Issuer(command) => issuer::run(command),
+        Command::Login(args) => login::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Get(args) => region::get(args),
         Command::Put(args) => region::put(args),

@@ -2,10 +2,15 @@
 
 #![allow(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
+mod browser;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
+use browser::Browser;
+use druse::client::auth::providers::ClientCredentials;
+use druse::client::{Client, Region};
 use tempfile::TempDir;
 
 /// A program that runs until it is dropped.
@@ -133,9 +138,14 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
-        let issuer = Running::start(&["issuer", "run", "--port", "0", "--data", text(&data)]);
+        let arguments = ["issuer", "run", "--port", "0", "--data", text(&data)];
+        let issuer = Running::start(&[&arguments[..], more].concat());
         let site = Self { folder, issuer };
         let arguments = [
             "client",
@@ -161,6 +171,14 @@ impl Site {
         says(&[&["issuer"], arguments, &["--data", text(&data)]].concat(), input)
     }
 
+    /// A node that takes the issuer's tokens.
+    fn node(&self, more: &[&str]) -> Running {
+        let (keys, name) = (format!("{}/keys", self.name()), self.name());
+        let place = ["serve", "--port", "0", "--bind", "127.0.0.1", "--region", "orders"];
+        let trust = ["--jwks-url", &keys, "--issuer", &name, "--audience", "grid"];
+        Running::start(&[&place[..], &trust, more].concat())
+    }
+
     fn token(&self, more: &[&str]) -> String {
         let secret = self.folder.path().join("secret");
         let name = self.name();
@@ -172,22 +190,7 @@ impl Site {
 #[test]
 fn a_node_takes_the_tokens_of_the_issuer() {
     let site = Site::new();
-    let (keys, name) = (format!("{}/keys", site.name()), site.name());
-    let node = Running::start(&[
-        "serve",
-        "--port",
-        "0",
-        "--bind",
-        "127.0.0.1",
-        "--region",
-        "orders",
-        "--jwks-url",
-        &keys,
-        "--issuer",
-        &name,
-        "--audience",
-        "grid",
-    ]);
+    let node = site.node(&[]);
     let server = node.word("clients at ");
     let file = site.folder.path().join("token");
     std::fs::write(&file, site.token(&[])).expect("written");
@@ -208,26 +211,7 @@ fn a_session_that_ends_at_the_issuer_ends_on_the_node_with_its_feed() {
     let secret = folder.join("node.secret");
     let node = ["client", "add", "node", "--grant-type", "client-credentials", "--scope", "identity:feed"];
     std::fs::write(&secret, site.tool(&node, "")).expect("written");
-    let (keys, name) = (format!("{}/keys", site.name()), site.name());
-    let node = Running::start(&[
-        "serve",
-        "--port",
-        "0",
-        "--bind",
-        "127.0.0.1",
-        "--region",
-        "orders",
-        "--jwks-url",
-        &keys,
-        "--issuer",
-        &name,
-        "--audience",
-        "grid",
-        "--ends-client",
-        "node",
-        "--ends-secret-file",
-        text(&secret),
-    ]);
+    let node = site.node(&["--ends-client", "node", "--ends-secret-file", text(&secret)]);
     let server = node.word("clients at ");
     let (ended, kept) = (folder.join("ended"), folder.join("kept"));
     std::fs::write(&ended, site.token(&[])).expect("written");
@@ -250,6 +234,54 @@ fn a_session_that_ends_at_the_issuer_ends_on_the_node_with_its_feed() {
     let refused = complains(&["size", "--server", &server, "--token-file", text(&ended), "/orders"], "");
     assert!(refused.contains("signed out"), "{refused}");
     assert!(size(&kept).status.success(), "the other session goes on");
+}
+
+#[test]
+fn somebody_logs_in_in_the_browser_and_works_until_logged_out() {
+    let site = Site::new();
+    let node = site.node(&[]);
+    let (server, name) = (node.word("clients at "), site.name());
+    let file = site.folder.path().join("my.login");
+    let (_, password) = site.issuer.said[0].split_once("with password ").expect("a password");
+    let login = ["login", "--issuer", &name, "--login", text(&file)];
+    let mut login = druse(&login).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("druse runs");
+    let mut lines =
+        BufReader::new(login.stderr.take().expect("a pipe")).lines().map(|line| line.expect("a line"));
+    let page = lines.find(|line| line.contains("/authorize?")).expect("an address");
+    let shown = Browser::new().log_in(page.trim(), "operator", password);
+    assert!(shown.starts_with("Logged in."), "{shown}");
+    assert!(login.wait().expect("an end").success());
+    let with_login = ["--server", &server, "--login", text(&file)];
+    says(&[&["put"], &with_login[..], &["/orders", "17", "tea"]].concat(), "");
+    assert_eq!(says(&[&["get"], &with_login[..], &["/orders", "17"]].concat(), "").trim(), "\"tea\"");
+    let token = says(&["token", "--login", text(&file)], "");
+    assert_eq!(token.trim().split('.').count(), 3);
+    site.tool(&["session", "cut", "--subject", "operator"], "");
+    assert!(complains(&["token", "--login", text(&file)], "").contains("invalid_grant"));
+    assert!(complains(&["token", "--login", "nowhere"], "").contains("there is no login"));
+}
+
+#[test]
+fn a_program_works_on_when_its_tokens_run_out() {
+    let site = Site::with(&["--access-life", "1s"]);
+    let node = site.node(&[]);
+    let server = node.word("clients at ").parse().expect("an address");
+    let secret = std::fs::read_to_string(site.folder.path().join("secret")).expect("read");
+    let endpoint = format!("{}/token", site.name());
+    let provider = ClientCredentials::new(&endpoint, "feeder", secret.trim()).expect("a provider");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = Client::builder().server(server).auth_initialize(provider).build().expect("a client");
+        let orders: Region<String, i64> = client.region("orders");
+        // Three lives of a token.
+        for number in 0..30 {
+            orders.put(&"17".to_owned(), &number).await.expect("put");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        client.close().await;
+    });
+    let sessions = site.tool(&["session", "list", "--subject", "feeder", "--all"], "");
+    assert!(sessions.lines().count() >= 3, "one for each token: {sessions}");
 }
 
 #[test]

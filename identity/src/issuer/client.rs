@@ -52,7 +52,7 @@ pub struct ClientSettings {
     pub secret_sha256: Option<String>,
     /// Whether it may send its secret in the body, which more logs see than the header.
     pub secret_in_body: bool,
-    /// Where browsers are sent back to, compared whole.
+    /// Where browsers are sent back to, compared whole but for the port on loopback.
     pub redirect_uris: Vec<String>,
     /// Where they are sent after a logout.
     pub post_logout_redirect_uris: Vec<String>,
@@ -119,6 +119,15 @@ impl ClientSettings {
     }
 }
 
+impl ClientSettings {
+    /// Whether browsers may be sent to an address. Applications on somebody's machine get their port on loopback from the
+    /// system, so that any will do (RFC 8252, 7.3).
+    pub(super) fn redirects_to(&self, address: &str) -> bool {
+        let same = |known: &String| known == address || is_same_loopback(known, address);
+        self.redirect_uris.iter().any(same)
+    }
+}
+
 /// A client as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientRecord {
@@ -176,6 +185,20 @@ fn is_sound_redirect(address: &str) -> bool {
                 own.contains('.') && own.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b))
             }
         }
+}
+
+fn is_same_loopback(known: &str, wanted: &str) -> bool {
+    without_port(known).is_some_and(|known| without_port(wanted) == Some(known))
+}
+
+/// The host and the rest of an address on loopback. Not of `localhost`, which may be something else to a browser.
+fn without_port(address: &str) -> Option<(&str, &str)> {
+    let address = address.strip_prefix("http://")?;
+    let (authority, rest) = address.split_at(address.find(['/', '?']).unwrap_or(address.len()));
+    let (host, port) =
+        ["127.0.0.1", "[::1]"].into_iter().find_map(|host| Some((host, authority.strip_prefix(host)?)))?;
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (port.is_empty() || port.strip_prefix(':').is_some_and(digits)).then_some((host, rest))
 }
 
 pub(super) fn is_loopback(host: &str) -> bool {
@@ -246,6 +269,34 @@ mod tests {
             "",
         ] {
             assert!(!is_sound_redirect(unsound), "{unsound}");
+        }
+    }
+
+    #[test]
+    fn on_loopback_any_port_will_do() {
+        let redirect_uris =
+            vec!["https://app.example/cb".into(), "http://127.0.0.1/cb".into(), "http://localhost/cb".into()];
+        let client = ClientSettings { redirect_uris, ..settings() };
+        for known in [
+            "https://app.example/cb",
+            "http://127.0.0.1/cb",
+            "http://127.0.0.1:49152/cb",
+            "http://localhost/cb",
+        ] {
+            assert!(client.redirects_to(known), "{known}");
+        }
+        for unknown in [
+            "https://app.example:8443/cb",
+            "http://127.0.0.1:49152/",
+            "http://127.0.0.1:49152/cb?x",
+            "http://127.0.0.1:/cb",
+            "http://127.0.0.1:1@evil.example/cb",
+            "http://127.0.0.1.evil.example/cb",
+            "http://localhost:49152/cb",
+            "http://[::1]:49152/cb",
+            "",
+        ] {
+            assert!(!client.redirects_to(unknown), "{unknown}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use druse_identity::issuer::http::{IssuerServer, tls_from_files};
-use druse_identity::issuer::{Issuer, IssuerConfig, OPERATE};
+use druse_identity::issuer::{ClientSettings, GrantType, Issuer, IssuerConfig, OPERATE};
 use druse_identity::users::random_password;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -20,13 +20,15 @@ use crate::cli::{Failure, demo, logging};
 
 /// The account that a new issuer has.
 const FIRST: &str = "operator";
+/// The client that it has.
+const FIRST_CLIENT: &str = "druse";
 
 /// Flags of `druse issuer run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     druse issuer run                                   on loopback, data in ./druse-issuer\n  \
     druse issuer run --issuer https://id.example --bind 0.0.0.0 --tls-cert id.pem --tls-key id.key\n\n\
-    A new issuer makes the account `operator` and prints its password once. A node that takes its tokens:\n  \
+    A new issuer makes the account `operator` and prints its password once, and the client `druse` for druse login. A node that takes its tokens:\n  \
     druse serve --region orders --jwks-url http://localhost:8443/keys --issuer http://localhost:8443 --audience grid")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -119,6 +121,8 @@ async fn open(args: &RunArgs, name: String) -> Result<Issuer, Failure> {
     let mut config = IssuerConfig::new(name);
     config.impersonation = args.impersonation;
     config.sessions.access_life = args.access_life;
+    // The grace is a part of that life, however short somebody wants it.
+    config.sessions.grace = config.sessions.grace.min(args.access_life / 2);
     config.check().map_err(|error| Failure::usage("the issuer cannot be run like this").because(&error))?;
     let (store, sealer) = args.data.open().await?;
     let failed = |error: druse_identity::error::Error| {
@@ -126,12 +130,13 @@ async fn open(args: &RunArgs, name: String) -> Result<Issuer, Failure> {
     };
     let issuer = Issuer::new(config, store, sealer, clock()).await.map_err(failed)?;
     issuer.tend().await.map_err(failed)?;
-    first_account(&issuer).await?;
+    first_account_and_client(&issuer).await?;
     Ok(issuer)
 }
 
-/// Somebody must be able to log in to what is new. The password is on the terminal, and nowhere else.
-async fn first_account(issuer: &Issuer) -> Result<(), Failure> {
+/// Somebody must be able to log in to what is new, and `druse login` must have a client to do it through. The password is
+/// on the terminal, and nowhere else.
+async fn first_account_and_client(issuer: &Issuer) -> Result<(), Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::work("the first account could not be made").because(error)
     };
@@ -141,10 +146,27 @@ async fn first_account(issuer: &Issuer) -> Result<(), Failure> {
     let password = random_password().map_err(|error| failed(&error))?;
     let rights = vec!["grid:*:*".to_owned(), OPERATE.to_owned()];
     issuer.create_account(FIRST, &password, rights, "setup").await.map_err(|error| failed(&error))?;
+    let made = issuer.register_client(FIRST_CLIENT, first_client(), false, "setup").await;
+    made.map_err(|error| failed(&error))?;
     let mut out = std::io::stdout();
     let _ = writeln!(out, "first account: {FIRST} with password {}", password.as_str());
     let _ = writeln!(out, "it is not shown again; druse issuer account password {FIRST} gives another");
     Ok(())
+}
+
+/// The client of this command, on the machines of those who log in.
+fn first_client() -> ClientSettings {
+    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+    ClientSettings {
+        name: "the druse command".to_owned(),
+        secret_sha256: None,
+        secret_in_body: false,
+        redirect_uris: texts(&["http://127.0.0.1/callback"]),
+        post_logout_redirect_uris: Vec::new(),
+        grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        scope: texts(&["openid", "profile", "offline_access", "grid:*:*"]),
+        audiences: texts(&["grid"]),
+    }
 }
 
 /// One line for people and scripts, when clients can come.

@@ -53,7 +53,7 @@ impl Issuer {
         })?;
         let client = self.client_for_browser(&form).await?;
         let redirect_uri = form.get("redirect_uri").unwrap_or_default().to_owned();
-        if !client.settings.redirect_uris.contains(&redirect_uri) {
+        if !client.settings.redirects_to(&redirect_uri) {
             let text = "The application wants you sent to an address that it has not registered.";
             return Err(page::failure(StatusCode::BAD_REQUEST, text));
         }

@@ -84,7 +84,8 @@ pub(crate) fn decode(text: &str) -> Result<String, OAuthError> {
 }
 
 /// Adds parameters to an address that has been registered, keeping what stands there (RFC 6749, 3.1.2).
-pub(crate) fn with_parameters(address: &str, parameters: &[(&str, &str)]) -> String {
+#[must_use]
+pub fn with_parameters(address: &str, parameters: &[(&str, &str)]) -> String {
     let mut address = address.to_owned();
     let mut separator = if address.contains('?') { '&' } else { '?' };
     for (name, value) in parameters {

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Method, StatusCode};
 
-pub use form::Form;
-pub(super) use form::{decode, encode, with_parameters};
+pub use form::{Form, with_parameters};
+pub(super) use form::{decode, encode};
 pub use response::Response;
 pub use server::{IssuerServer, ServerError};
 pub use tls::{TlsFilesError, tls_from_files};
