@@ -43,6 +43,8 @@ pub(crate) struct SecuritySection {
     pub(crate) ends_url: Option<String>,
     pub(crate) when_blind: Option<WhenBlind>,
     pub(crate) issuers: Vec<IssuerSection>,
+    pub(crate) issuer_port: Option<u16>,
+    pub(crate) issuer_data: Option<PathBuf>,
     pub(crate) users_file: Option<PathBuf>,
     pub(crate) allow_principal_change: Option<bool>,
 }

@@ -3,6 +3,7 @@
 mod completions;
 mod config_file;
 mod demo;
+mod embedded;
 mod failure;
 mod feed_settings;
 mod issuer;

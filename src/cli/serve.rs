@@ -22,13 +22,17 @@ use tracing::{info, warn};
 
 use super::Failure;
 use super::config_file::ConfigFile;
+use super::embedded::{Embedded, EmbeddedArgs};
 use super::feed_settings::FeedArgs;
+use super::issuer::Running;
 use super::trust::{IssuerSection, TrustArgs, Trusted};
 
 /// Which security manager to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SecurityKind {
+    /// Access tokens of an issuer of the node's own, which it starts on the loopback address
+    Embedded,
     /// Access tokens (JWT), verified with a key set
     Token,
     /// Names and passwords from a file
@@ -40,6 +44,7 @@ pub(crate) enum SecurityKind {
 /// Flags of `druse serve`. Each can also stand in the configuration file, and most in the environment.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:\n  \
+    druse serve --region orders                        with an issuer of its own; druse login logs in at it\n  \
     druse serve --region orders --jwks-url https://id.example/keys --issuer https://id.example --audience grid\n  \
     druse serve --region orders --security users --users-file users.toml --tls-cert node.pem --tls-key node.key\n  \
     druse serve --region orders --security none        open to everybody who can reach the port\n\n\
@@ -66,11 +71,14 @@ pub(crate) struct ServeArgs {
     /// Port of a locator in the same process; 0 for one that the system picks
     #[arg(long, env = "DRUSE_LOCATOR_PORT", value_name = "N")]
     locator_port: Option<u16>,
-    /// Which security manager to use [default: token if a key set is given, users if a user file is]
+    /// Which security manager to use [default: token if a key set is given, users if a user file is, else
+    /// embedded]
     #[arg(long, env = "DRUSE_SECURITY", value_enum, value_name = "KIND")]
     security: Option<SecurityKind>,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    embedded: EmbeddedArgs,
     /// The file of the `users` manager; `druse users add` writes its entries
     #[arg(long, env = "DRUSE_USERS_FILE", value_name = "PATH")]
     users_file: Option<PathBuf>,
@@ -117,9 +125,18 @@ pub(crate) struct ServeArgs {
 /// Who may come in, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Security {
+    Embedded(Embedded),
     Tokens(Vec<Trusted>),
     Users { file: PathBuf },
     None,
+}
+
+/// What guards a node.
+struct Secured {
+    /// None for a node that is open to everybody.
+    manager: Option<Arc<dyn SecurityManager>>,
+    /// The node's own issuer, by name, if it has one.
+    issuer: Option<(String, Running)>,
 }
 
 impl ServeArgs {
@@ -132,10 +149,15 @@ impl ServeArgs {
             match (issuers.iter().any(IssuerSection::has_keys), &users) {
                 (true, None) => Some(SecurityKind::Token),
                 (false, Some(_)) => Some(SecurityKind::Users),
+                // Whoever names an issuer has one, and has forgotten its keys.
+                (false, None) if issuers.iter().all(|one| one.issuer.is_none()) => {
+                    Some(SecurityKind::Embedded)
+                }
                 _ => None,
             },
         );
         match kind {
+            Some(SecurityKind::Embedded) => Ok(Security::Embedded(self.embedded.over(section))),
             Some(SecurityKind::None) => Ok(Security::None),
             Some(SecurityKind::Users) => users.map(|file| Security::Users { file }).ok_or_else(|| {
                 Failure::usage("--security users needs --users-file").hint("druse users add NAME --file PATH makes one")
@@ -146,8 +168,8 @@ impl ServeArgs {
                 Ok(Security::Tokens(trusted?))
             }
             None => Err(Failure::usage("who may use this node? No security manager has been chosen").hint(
-                "--jwks-file or --jwks-url with --issuer and --audience for tokens, --users-file for passwords, \
-                 or --security none to let everybody in",
+                "--jwks-file or --jwks-url with --issuer and --audience for tokens, or --users-file for passwords, or \
+                 neither, for an issuer of its own",
             )),
         }
     }
@@ -200,7 +222,8 @@ async fn serve(
         warn!("no region has been named; clients will find nothing here (--region NAME)");
     }
     let builder = Node::builder().config(config).policies(policies).feeds(feeds).clock(Arc::clone(&clock));
-    let builder = match security.manager(&clock).await? {
+    let Secured { manager, issuer } = security.start(&clock).await?;
+    let builder = match manager {
         Some(manager) => builder.security(manager),
         None => {
             warn!("security is off: everybody who can reach the port may read and change everything");
@@ -211,21 +234,27 @@ async fn serve(
         .start()
         .await
         .map_err(|error| Failure::unreachable("the node cannot be started").because(&error))?;
-    announce(&node);
+    announce(&node, issuer.as_ref().map(|(name, _)| name.as_str()));
     stop.await;
     info!("stopping: no new connections, what has been read is answered");
     node.shutdown().await;
+    if let Some((_, running)) = issuer {
+        running.stop().await;
+    }
     Ok(())
 }
 
 /// One line for people and scripts, when clients can come.
-fn announce(node: &Node) {
+fn announce(node: &Node, issuer: Option<&str>) {
     let mut line = format!("ready: clients at {}", node.address());
     if let Some(port) = node.locator_port() {
         line.push_str(&format!(", locator at {}:{port}", node.address().ip()));
     }
     if let Some(address) = node.probes() {
         line.push_str(&format!(", metrics at http://{address}/metrics"));
+    }
+    if let Some(issuer) = issuer {
+        line.push_str(&format!(", issuer {issuer}"));
     }
     // Nobody may be listening, and that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "{line}");
@@ -245,26 +274,35 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 impl Security {
-    /// The manager; none for a node that is open to everybody.
-    async fn manager(self, clock: &Arc<dyn Clock>) -> Result<Option<Arc<dyn SecurityManager>>, Failure> {
-        match self {
-            Self::None => Ok(None),
+    /// Starts what decides who may come in.
+    async fn start(self, clock: &Arc<dyn Clock>) -> Result<Secured, Failure> {
+        let by = |manager: Arc<dyn SecurityManager>| Secured { manager: Some(manager), issuer: None };
+        Ok(match self {
+            Self::None => Secured { manager: None, issuer: None },
             Self::Users { file } => {
-                let manager = UsersSecurityManager::open(UsersConfig::new(&file), Arc::clone(clock))
-                    .map_err(|error| Failure::usage("the user file cannot be used").because(&error))?;
-                Ok(Some(Arc::new(manager)))
+                let manager = UsersSecurityManager::open(UsersConfig::new(&file), Arc::clone(clock));
+                by(Arc::new(
+                    manager
+                        .map_err(|error| Failure::usage("the user file cannot be used").because(&error))?,
+                ))
             }
-            Self::Tokens(trusted) => {
-                let mut issuers = Vec::with_capacity(trusted.len());
-                for one in trusted {
-                    issuers.push(one.open(clock).await?);
-                }
-                let manager = OidcSecurityManager::new(issuers, clock)
-                    .map_err(|error| Failure::usage("these issuers cannot be trusted").because(&error))?;
-                Ok(Some(Arc::new(manager)))
+            Self::Tokens(trusted) => by(Arc::new(trusting(trusted, clock).await?)),
+            Self::Embedded(embedded) => {
+                let started = embedded.start(clock).await?;
+                let issuer = Some((started.name, started.running));
+                Secured { issuer, ..by(Arc::new(started.manager)) }
             }
-        }
+        })
     }
+}
+
+async fn trusting(trusted: Vec<Trusted>, clock: &Arc<dyn Clock>) -> Result<OidcSecurityManager, Failure> {
+    let mut issuers = Vec::with_capacity(trusted.len());
+    for one in trusted {
+        issuers.push(one.open(clock).await?);
+    }
+    OidcSecurityManager::new(issuers, clock)
+        .map_err(|error| Failure::usage("these issuers cannot be trusted").because(&error))
 }
 
 impl ServeArgs {
@@ -406,7 +444,10 @@ mod tests {
 
     #[test]
     fn a_node_never_starts_open_by_accident() {
-        assert!(args("--region orders").security(&ConfigFile::default()).is_err());
+        let usual = args("--region orders").security(&ConfigFile::default());
+        assert!(matches!(usual, Ok(Security::Embedded(_))));
+        assert!(args("--issuer https://id --audience grid").security(&ConfigFile::default()).is_err());
+        assert!(args("--jwks-file k --users-file u").security(&ConfigFile::default()).is_err());
         assert_eq!(args("--security none").security(&ConfigFile::default()).unwrap(), Security::None);
     }
 

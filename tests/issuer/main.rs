@@ -236,13 +236,17 @@ fn a_session_that_ends_at_the_issuer_ends_on_the_node_with_its_feed() {
     assert!(size(&kept).status.success(), "the other session goes on");
 }
 
+/// A node that nobody has configured.
 #[test]
 fn somebody_logs_in_in_the_browser_and_works_until_logged_out() {
-    let site = Site::new();
-    let node = site.node(&[]);
-    let (server, name) = (node.word("clients at "), site.name());
-    let file = site.folder.path().join("my.login");
-    let (_, password) = site.issuer.said[0].split_once("with password ").expect("a password");
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let place = ["serve", "--port", "0", "--bind", "127.0.0.1", "--region", "orders"];
+    let own = ["--issuer-port", "0", "--issuer-data", text(&data)];
+    let node = Running::start(&[&place[..], &own].concat());
+    let (server, name) = (node.word("clients at "), node.word("issuer "));
+    let file = folder.path().join("my.login");
+    let (_, password) = node.said[0].split_once("with password ").expect("a password");
     let login = ["login", "--issuer", &name, "--login", text(&file)];
     let mut login = druse(&login).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("druse runs");
     let mut lines =
@@ -256,7 +260,10 @@ fn somebody_logs_in_in_the_browser_and_works_until_logged_out() {
     assert_eq!(says(&[&["get"], &with_login[..], &["/orders", "17"]].concat(), "").trim(), "\"tea\"");
     let token = says(&["token", "--login", text(&file)], "");
     assert_eq!(token.trim().split('.').count(), 3);
-    site.tool(&["session", "cut", "--subject", "operator"], "");
+    let mut watching = Watching::start(&[&with_login[..], &["/orders"]].concat());
+    assert!(watching.event().contains("tea"));
+    says(&["issuer", "session", "cut", "--subject", "operator", "--data", text(&data)], "");
+    watching.hears("is lost");
     assert!(complains(&["token", "--login", text(&file)], "").contains("invalid_grant"));
     assert!(complains(&["token", "--login", "nowhere"], "").contains("there is no login"));
 }

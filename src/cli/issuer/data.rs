@@ -31,6 +31,11 @@ pub(crate) struct DataArgs {
 }
 
 impl DataArgs {
+    /// Everything in one folder.
+    pub(crate) const fn in_folder(data: PathBuf) -> Self {
+        Self { data, postgres: None }
+    }
+
     /// Opens the store and reads the master keys, making both where they are missing.
     pub(super) async fn open(&self) -> Result<(Store, Arc<Sealer>), Failure> {
         let wrong = |what: &str| Failure::work(format!("{what} in {} cannot be used", self.data.display()));

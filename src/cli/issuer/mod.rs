@@ -9,6 +9,7 @@ mod clients;
 mod data;
 mod keys;
 mod run;
+mod running;
 mod sessions;
 
 use std::path::Path;
@@ -17,6 +18,8 @@ use clap::Subcommand;
 use zeroize::Zeroizing;
 
 use super::Failure;
+pub(super) use data::DataArgs;
+pub(super) use running::{Running, opened};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuerCommand {

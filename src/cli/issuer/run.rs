@@ -3,25 +3,18 @@
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use druse_identity::issuer::http::{IssuerServer, tls_from_files};
-use druse_identity::issuer::{ClientSettings, GrantType, Issuer, IssuerConfig, OPERATE};
-use druse_identity::users::random_password;
+use druse_identity::issuer::{Issuer, IssuerConfig};
 use tokio::runtime::Builder;
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::data::{DataArgs, clock};
+use super::data::DataArgs;
+use super::running::{Running, opened};
 use crate::cli::serve::stop_signal;
 use crate::cli::{Failure, demo, logging};
-
-/// The account that a new issuer has.
-const FIRST: &str = "operator";
-/// The client that it has.
-const FIRST_CLIENT: &str = "druse";
 
 /// Flags of `druse issuer run`.
 #[derive(Debug, Args)]
@@ -85,22 +78,12 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
         format!("{scheme}://localhost:{}", server.local().port())
     });
-    let issuer = Arc::new(open(&args, name).await?);
-    let stop = CancellationToken::new();
-    let keeping = tokio::spawn({
-        let (issuer, stop) = (Arc::clone(&issuer), stop.clone());
-        async move { issuer.keep(stop).await }
-    });
+    let (issuer, _) = opened(config(&args, name), &args.data).await?;
     announce(&issuer, &server);
-    let serving = tokio::spawn(server.run(issuer, stop.clone()));
+    let running = Running::start(issuer, server);
     stopping.await;
     info!("stopping: what has been asked is answered");
-    stop.cancel();
-    for task in [keeping, serving] {
-        if let Err(error) = task.await {
-            warn!(%error, "a part of the issuer ended badly");
-        }
-    }
+    running.stop().await;
     Ok(())
 }
 
@@ -117,56 +100,13 @@ async fn bind(args: &RunArgs) -> Result<IssuerServer, Failure> {
         .map_err(|error| Failure::unreachable("the issuer cannot be started").because(&error))
 }
 
-async fn open(args: &RunArgs, name: String) -> Result<Issuer, Failure> {
+fn config(args: &RunArgs, name: String) -> IssuerConfig {
     let mut config = IssuerConfig::new(name);
     config.impersonation = args.impersonation;
     config.sessions.access_life = args.access_life;
     // The grace is a part of that life, however short somebody wants it.
     config.sessions.grace = config.sessions.grace.min(args.access_life / 2);
-    config.check().map_err(|error| Failure::usage("the issuer cannot be run like this").because(&error))?;
-    let (store, sealer) = args.data.open().await?;
-    let failed = |error: druse_identity::error::Error| {
-        Failure::work("the issuer's data cannot be used").because(&error)
-    };
-    let issuer = Issuer::new(config, store, sealer, clock()).await.map_err(failed)?;
-    issuer.tend().await.map_err(failed)?;
-    first_account_and_client(&issuer).await?;
-    Ok(issuer)
-}
-
-/// Somebody must be able to log in to what is new, and `druse login` must have a client to do it through. The password is
-/// on the terminal, and nowhere else.
-async fn first_account_and_client(issuer: &Issuer) -> Result<(), Failure> {
-    let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::work("the first account could not be made").because(error)
-    };
-    if !issuer.accounts("").await.map_err(|error| failed(&error))?.is_empty() {
-        return Ok(());
-    }
-    let password = random_password().map_err(|error| failed(&error))?;
-    let rights = vec!["grid:*:*".to_owned(), OPERATE.to_owned()];
-    issuer.create_account(FIRST, &password, rights, "setup").await.map_err(|error| failed(&error))?;
-    let made = issuer.register_client(FIRST_CLIENT, first_client(), false, "setup").await;
-    made.map_err(|error| failed(&error))?;
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "first account: {FIRST} with password {}", password.as_str());
-    let _ = writeln!(out, "it is not shown again; druse issuer account password {FIRST} gives another");
-    Ok(())
-}
-
-/// The client of this command, on the machines of those who log in.
-fn first_client() -> ClientSettings {
-    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-    ClientSettings {
-        name: "the druse command".to_owned(),
-        secret_sha256: None,
-        secret_in_body: false,
-        redirect_uris: texts(&["http://127.0.0.1/callback"]),
-        post_logout_redirect_uris: Vec::new(),
-        grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scope: texts(&["openid", "profile", "offline_access", "grid:*:*"]),
-        audiences: texts(&["grid"]),
-    }
+    config
 }
 
 /// One line for people and scripts, when clients can come.
