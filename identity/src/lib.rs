@@ -6,7 +6,7 @@
 //! - [`grid`] is what both make of somebody: a principal with an end and compiled entitlements;
 //! - [`store`] is where the issuer keeps everything: an event log, projections of it, secrets beside it, leases;
 //! - [`issuer`] gives out tokens over HTTP, with [`keys`] its signing keys and [`session`] its sessions;
-//! - [`ends`] tells nodes what is over at an issuer;
+//! - [`ends`] tells nodes what is over at an issuer, and [`logout`] tells clients;
 //! - [`seal`] hides secrets at rest behind master keys;
 //! - [`mint`] makes keys and tokens, for demonstrations, tests and benches.
 //!
@@ -20,6 +20,7 @@ pub mod issuer;
 mod json;
 pub mod key_set;
 pub mod keys;
+pub mod logout;
 pub mod mint;
 pub mod oidc;
 mod once;

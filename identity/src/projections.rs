@@ -2,11 +2,12 @@
 
 use crate::issuer::{AccountRecord, ClientRecord, CodeRecord, LoginRecord};
 use crate::keys::KeyRecord;
+use crate::logout::{DeliveryRecord, PlaceRecord};
 use crate::session::{ClientCut, Session, SubjectCut};
 use crate::store::Projection;
 
 /// All of them.
-pub const ALL: [Projection; 8] = [
+pub const ALL: [Projection; 10] = [
     Projection::of::<KeyRecord>(),
     Projection::of::<Session>(),
     Projection::of::<SubjectCut>(),
@@ -15,4 +16,6 @@ pub const ALL: [Projection; 8] = [
     Projection::of::<AccountRecord>(),
     Projection::of::<CodeRecord>(),
     Projection::of::<LoginRecord>(),
+    Projection::of::<PlaceRecord>(),
+    Projection::of::<DeliveryRecord>(),
 ];

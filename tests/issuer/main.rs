@@ -5,6 +5,7 @@
 mod browser;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
@@ -236,6 +237,53 @@ fn a_session_that_ends_at_the_issuer_ends_on_the_node_with_its_feed() {
     assert!(size(&kept).status.success(), "the other session goes on");
 }
 
+/// Runs `druse login`, and is its browser and the operator.
+fn log_in(arguments: &[&str], password: &str) {
+    let mut command = druse(&[&["login"], arguments].concat());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("druse runs");
+    let lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
+    let mut lines = lines.map(|line| line.expect("a line"));
+    let page = lines.find(|line| line.contains("/authorize?")).expect("an address");
+    let shown = Browser::new().log_in(page.trim(), "operator", password);
+    assert!(shown.starts_with("Logged in."), "{shown}");
+    assert!(process.wait().expect("an end").success());
+}
+
+/// A program of somebody else that wants to know of logouts.
+#[test]
+fn a_program_is_told_when_its_session_ends() {
+    let site = Site::new();
+    let program = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}/out", program.local_addr().expect("an address"));
+    let registered = ["client", "add", "app", "--public", "--redirect-uri", "http://127.0.0.1/callback"];
+    let grants = ["--grant-type", "authorization-code", "--grant-type", "refresh-token", "--scope", "openid"];
+    let told = ["--scope", "offline_access", "--backchannel-logout-uri", &address];
+    site.tool(&[&registered[..], &grants, &told].concat(), "");
+    let (_, password) = site.issuer.said[0].split_once("with password ").expect("a password");
+    let file = site.folder.path().join("app.login");
+    let scope = ["--client", "app", "--scope", "openid offline_access"];
+    log_in(&[&["--issuer", &site.name(), "--login", text(&file)], &scope[..]].concat(), password);
+    site.tool(&["session", "cut", "--client", "app"], "");
+    let (stream, _) = program.accept().expect("the issuer comes");
+    let mut request = Vec::new();
+    let mut reader = BufReader::new(&stream);
+    let mut body = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("a line");
+        if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            body = length.trim().parse().expect("a number");
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    reader.take(body).read_to_end(&mut request).expect("a form");
+    assert!(request.starts_with(b"logout_token=ey"), "{}", String::from_utf8_lossy(&request));
+    (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("answered");
+}
+
 /// A node that nobody has configured.
 #[test]
 fn somebody_logs_in_in_the_browser_and_works_until_logged_out() {
@@ -247,14 +295,7 @@ fn somebody_logs_in_in_the_browser_and_works_until_logged_out() {
     let (server, name) = (node.word("clients at "), node.word("issuer "));
     let file = folder.path().join("my.login");
     let (_, password) = node.said[0].split_once("with password ").expect("a password");
-    let login = ["login", "--issuer", &name, "--login", text(&file)];
-    let mut login = druse(&login).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("druse runs");
-    let mut lines =
-        BufReader::new(login.stderr.take().expect("a pipe")).lines().map(|line| line.expect("a line"));
-    let page = lines.find(|line| line.contains("/authorize?")).expect("an address");
-    let shown = Browser::new().log_in(page.trim(), "operator", password);
-    assert!(shown.starts_with("Logged in."), "{shown}");
-    assert!(login.wait().expect("an end").success());
+    log_in(&["--issuer", &name, "--login", text(&file)], password);
     let with_login = ["--server", &server, "--login", text(&file)];
     says(&[&["put"], &with_login[..], &["/orders", "17", "tea"]].concat(), "");
     assert_eq!(says(&[&["get"], &with_login[..], &["/orders", "17"]].concat(), "").trim(), "\"tea\"");

@@ -56,6 +56,9 @@ pub struct ClientSettings {
     pub redirect_uris: Vec<String>,
     /// Where they are sent after a logout.
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where it is told that a session of its has ended (Back-Channel Logout 1.0); `None`: it does not want to know.
+    #[serde(default)]
+    pub backchannel_logout_uri: Option<String>,
     /// The ways to tokens that it has.
     pub grants: Vec<GrantType>,
     /// All that it may ask for; entitlements may have wildcards.
@@ -88,6 +91,9 @@ pub enum ClientError {
         "redirect addresses are https, http on loopback, or an application's own scheme with a dot, without fragment"
     )]
     Redirect,
+    /// Who has logged out would cross the network in the clear.
+    #[error("the address for logouts is https, or http on loopback, without fragment")]
+    Logout,
 }
 
 impl ClientSettings {
@@ -113,6 +119,10 @@ impl ClientSettings {
         let alone = has(GrantType::ClientCredentials) || has(GrantType::TokenExchange);
         if alone && self.secret_sha256.is_none() {
             return Err(ClientError::NeedsSecret);
+        }
+        let told = self.backchannel_logout_uri.as_ref();
+        if told.is_some_and(|address| !address.starts_with("http") || !is_sound_redirect(address)) {
+            return Err(ClientError::Logout);
         }
         let mut addresses = self.redirect_uris.iter().chain(&self.post_logout_redirect_uris);
         if addresses.all(|address| is_sound_redirect(address)) { Ok(()) } else { Err(ClientError::Redirect) }
@@ -220,6 +230,7 @@ mod tests {
             secret_in_body: false,
             redirect_uris: vec!["https://app.example/cb".into()],
             post_logout_redirect_uris: vec![],
+            backchannel_logout_uri: None,
             grants: vec![GrantType::AuthorizationCode],
             scope: vec!["openid".into()],
             audiences: vec!["grid".into()],
@@ -242,6 +253,11 @@ mod tests {
         assert_eq!(with(|s| s.redirect_uris.clear()), Err(ClientError::NoRedirect));
         assert_eq!(with(|s| s.grants.push(GrantType::ClientCredentials)), Err(ClientError::NeedsSecret));
         assert_eq!(with(|s| s.post_logout_redirect_uris.push("x".into())), Err(ClientError::Redirect));
+        assert_eq!(with(|s| s.backchannel_logout_uri = Some("https://app.example/out".into())), Ok(()));
+        for address in ["http://app.example/out", "com.example.app:/out", "https://app.example/#out"] {
+            let settings = ClientSettings { backchannel_logout_uri: Some(address.into()), ..settings() };
+            assert_eq!(settings.check("app"), Err(ClientError::Logout), "{address}");
+        }
     }
 
     #[test]

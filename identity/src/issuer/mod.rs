@@ -4,8 +4,9 @@
 //! Each endpoint has a file. What they decide about tokens stands in [`crate::session`], what they know in
 //! [`crate::store`].
 //!
-//! Nodes hear of ends by a feed of their own ([`crate::ends`]). Not here yet: logins at foreign providers, tokens bound to
-//! keys (DPoP) or certificates, logout tokens to clients, and the operator's API over HTTP. The metadata names only what is there.
+//! Nodes hear of ends by a feed of their own ([`crate::ends`]), clients by logout tokens ([`crate::logout`]). Not here yet:
+//! logins at foreign providers, tokens bound to keys (DPoP) or certificates, and the operator's API over HTTP. The metadata
+//! names only what is there.
 
 mod account;
 mod authorize;
@@ -47,6 +48,7 @@ pub use scope::{IMPERSONATE, OPERATE};
 
 use crate::error::Error;
 use crate::keys::Keys;
+use crate::logout::{Herald, HttpTransport, Transport};
 use crate::seal::Sealer;
 use crate::session::Sessions;
 use crate::store::Store;
@@ -65,6 +67,7 @@ pub struct Issuer {
     passwords: Passwords,
     /// Failed secrets of clients of late; those of people stand in `passwords`.
     guesses: Mutex<Limiter>,
+    herald: Herald,
     rates: Mutex<Rates>,
 }
 
@@ -79,6 +82,20 @@ impl Issuer {
         sealer: Arc<Sealer>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
+        Self::with_transport(config, store, sealer, clock, Arc::new(HttpTransport)).await
+    }
+
+    /// The same with a way of one's own to clients that are told of logouts.
+    ///
+    /// # Errors
+    /// As [`Issuer::new`].
+    pub async fn with_transport(
+        config: IssuerConfig,
+        store: Store,
+        sealer: Arc<Sealer>,
+        clock: Arc<dyn Clock>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, Error> {
         config.check()?;
         let policy = config.keys.clone();
         let keys = Keys::load(store.clone(), Arc::clone(&sealer), policy, Arc::clone(&clock)).await?;
@@ -91,7 +108,10 @@ impl Issuer {
             Arc::clone(&sealer),
             Arc::clone(&clock),
         );
+        let name = config.issuer.clone();
+        let herald = Herald::new(name, store.clone(), Arc::clone(&keys), Arc::clone(&clock), transport);
         Ok(Self {
+            herald,
             rates: Mutex::new(Rates::new(config.requests_per_second, config.burst)),
             passwords: Passwords::default(),
             guesses: Mutex::default(),

@@ -1,5 +1,6 @@
 //! The issuer as clients and browsers meet it, on a store of either kind.
 
+mod backchannel;
 mod browser;
 mod errors;
 mod exchange;
@@ -83,5 +84,16 @@ mod feeding {
         a_question_is_held_until_something_ends
         the_feed_is_for_nodes_and_has_its_errors
         whoever_is_signed_out_at_the_issuer_is_out_on_the_node
+    );
+}
+
+mod telling {
+    use super::*;
+    on_both_databases!(crate::issuer::tests::backchannel:
+        a_client_is_told_once_of_the_end_of_its_session
+        a_client_that_is_away_is_told_later
+        a_client_that_takes_no_such_token_is_left_alone
+        what_nobody_wants_to_know_is_not_told
+        whoever_comes_back_too_late_is_not_told_any_more
     );
 }

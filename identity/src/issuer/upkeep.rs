@@ -16,11 +16,14 @@ const LEASE: &str = "identity/keeper";
 const LEASE_LIFE: Duration = Duration::from_secs(30);
 /// How often the keeper comes by, which renews the lease, and how often others try to become it.
 const PERIOD: Duration = Duration::from_secs(10);
+/// How often the keeper looks for clients that are to be told of a logout.
+const BEAT: Duration = Duration::from_secs(1);
 
 impl Issuer {
     /// Comes by until it is told to stop. It need not run in every process, but in at least one.
     pub async fn keep(&self, stop: CancellationToken) {
-        let mut ticks = interval(PERIOD);
+        let (mut ticks, mut beats) = (interval(PERIOD), interval(BEAT));
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let Ok(holder) = random::<8>().map(|id| format!("{:016x}", u64::from_be_bytes(id))) else { return };
         let mut lease = None;
@@ -29,6 +32,7 @@ impl Issuer {
                 biased;
                 () = stop.cancelled() => break,
                 _ = ticks.tick() => lease = self.come_by(lease.take(), &holder).await,
+                _ = beats.tick(), if lease.is_some() => self.tell_under(lease.as_ref()).await,
             }
         }
         if let Some(lease) = lease
@@ -46,6 +50,20 @@ impl Issuer {
         self.keys.tend(None).await?;
         self.sessions.end_overdue().await?;
         Ok(())
+    }
+
+    /// Tells clients of logouts, without a lease: for a single process.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn tell(&self) -> Result<(), Error> {
+        self.herald.tell(None).await
+    }
+
+    async fn tell_under(&self, lease: Option<&Lease>) {
+        if let Err(error) = self.herald.tell(lease).await {
+            tracing::warn!(?error, "clients were not told of logouts, and will be");
+        }
     }
 
     async fn come_by(&self, lease: Option<Lease>, holder: &str) -> Option<Lease> {

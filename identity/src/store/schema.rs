@@ -28,6 +28,10 @@ const MIGRATIONS: [&[&str]; 1] = [&[
      ends_us bigint not null)",
     "create table identity_login (id {text} primary key, version bigint not null, body text not null, \
      ends_us bigint not null)",
+    "create table identity_herald (id {text} primary key, version bigint not null, body text not null)",
+    "create table identity_delivery (id {text} primary key, version bigint not null, body text not null, \
+     state text not null, ends_us bigint not null)",
+    "create index identity_delivery_due on identity_delivery (state, ends_us)",
     "create table identity_session (id {text} primary key, version bigint not null, body text not null, \
      state text not null, subject text not null, client text not null, login text, actor_sid text, \
      ends_us bigint not null)",

@@ -44,6 +44,9 @@ pub(crate) struct AddArgs {
     /// Where browsers are sent after a logout; repeatable
     #[arg(long = "post-logout-redirect-uri", value_name = "URL")]
     post_logout_redirect_uris: Vec<String>,
+    /// Where it is told that somebody has logged out (back-channel logout)
+    #[arg(long, value_name = "URL")]
+    backchannel_logout_uri: Option<String>,
     /// What it may ask for, such as openid, offline_access or grid:data:read:orders; repeatable
     #[arg(long = "scope", value_name = "SCOPE")]
     scope: Vec<String>,
@@ -109,6 +112,7 @@ fn settings(args: &AddArgs) -> ClientSettings {
         secret_in_body: args.secret_in_body,
         redirect_uris: args.redirect_uris.clone(),
         post_logout_redirect_uris: args.post_logout_redirect_uris.clone(),
+        backchannel_logout_uri: args.backchannel_logout_uri.clone(),
         grants: args.grants.iter().map(|grant| (*grant).into()).collect(),
         scope: args.scope.clone(),
         audiences: args.audiences.clone(),

@@ -90,6 +90,7 @@ fn first_client() -> ClientSettings {
         secret_in_body: false,
         redirect_uris: texts(&["http://127.0.0.1/callback"]),
         post_logout_redirect_uris: Vec::new(),
+        backchannel_logout_uri: None,
         grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         scope: texts(&["openid", "profile", "offline_access", "grid:*:*"]),
         audiences: texts(&["grid"]),

@@ -169,6 +169,7 @@ pub(super) async fn clients_and_accounts_that_make_no_sense_are_not_made(bench: 
         secret_in_body: false,
         redirect_uris: vec![],
         post_logout_redirect_uris: vec![],
+        backchannel_logout_uri: None,
         grants: vec![GrantType::ClientCredentials],
         scope: vec![],
         audiences: vec!["grid".into()],

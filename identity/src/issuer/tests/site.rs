@@ -16,12 +16,14 @@ use serde_json::Value;
 use crate::ends::FEED;
 use crate::issuer::http::{Form, Request, Response, encode};
 use crate::issuer::{ClientSettings, GrantType, Issuer, IssuerConfig};
+use crate::logout::{HttpTransport, Transport};
 use crate::seal::Sealer;
 use crate::store::tests::{Bench, NOW};
 
 pub(super) const ISSUER: &str = "https://id.example";
 pub(super) const CALLBACK: &str = "https://app.example/cb";
 pub(super) const GOODBYE: &str = "https://app.example/bye";
+pub(super) const LOGOUT: &str = "https://app.example/out";
 pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(super) const PASSWORD: &str = "correct horse";
 
@@ -39,9 +41,19 @@ impl Site {
     }
 
     pub(super) async fn with(bench: &Bench, config: IssuerConfig) -> Self {
+        Self::with_transport(bench, config, Arc::new(HttpTransport)).await
+    }
+
+    pub(super) async fn with_transport(
+        bench: &Bench,
+        config: IssuerConfig,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
         let sealer = Sealer::from_text("k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
-        let issuer = Issuer::new(config, bench.store.clone(), Arc::new(sealer), clock.clone()).await.unwrap();
+        let store = bench.store.clone();
+        let issuer = Issuer::with_transport(config, store, Arc::new(sealer), clock.clone(), transport);
+        let issuer = issuer.await.unwrap();
         issuer.tend().await.unwrap();
         let mut site = Self { issuer: Arc::new(issuer), clock, secrets: BTreeMap::new() };
         use GrantType::{AuthorizationCode, ClientCredentials, RefreshToken, TokenExchange};
@@ -62,6 +74,7 @@ impl Site {
             secret_in_body: id == "svc",
             redirect_uris: if logins { vec![CALLBACK.into()] } else { vec![] },
             post_logout_redirect_uris: vec![GOODBYE.into()],
+            backchannel_logout_uri: (id == "app").then(|| LOGOUT.into()),
             grants: grants.to_vec(),
             scope: ["openid", "profile", "offline_access", "grid:*:*", "identity:impersonate:*"]
                 .map(str::to_owned)
@@ -79,6 +92,7 @@ impl Site {
             secret_in_body: true,
             redirect_uris: vec![],
             post_logout_redirect_uris: vec![],
+            backchannel_logout_uri: None,
             grants: vec![GrantType::ClientCredentials],
             scope: vec![FEED.into()],
             audiences: vec!["grid".into()],

@@ -281,6 +281,8 @@ pub(super) async fn migrating_at_once_from_many_processes_works(bench: Bench) {
         "code",
         "login",
         "session",
+        "herald",
+        "delivery",
     ] {
         let sql = format!("drop table identity_{table}");
         bench.store.write(vec![Statement::new(sql)]).await.unwrap();
