@@ -14,6 +14,8 @@ use crate::store::{MAX_PAGE, Recorded, Store};
 const SESSION_MARGIN: Duration = Duration::from_secs(30);
 /// A cut concerns what was made at its instant too.
 const INSTANT: Duration = Duration::from_micros(1);
+/// A second in microseconds: what `iat` of a token counts in.
+const SECOND: i64 = 1_000_000;
 
 /// Reads on from a place, without waiting.
 pub(super) async fn read(store: &Store, place: Place, now: Micros) -> Result<Ends, EndsError> {
@@ -59,6 +61,11 @@ fn end_of(event: &Recorded) -> Option<Revocation> {
         ("subject", "cut") => {
             (RevocationScope::Principal(id.to_owned()), cut()?, EndReason::SubjectCut.name())
         }
+        // Tokens with the rights of before. One of this very second may have those of after, and is left to run out.
+        ("account", "entitlements_changed") => {
+            let before = Micros(event.at.0.div_euclid(SECOND) * SECOND - 1);
+            (RevocationScope::Principal(id.to_owned()), before, "entitlements_changed")
+        }
         ("client_cut", "cut") => {
             (RevocationScope::Client(id.to_owned()), cut()?, EndReason::ClientCut.name())
         }
@@ -98,6 +105,14 @@ mod tests {
         assert_eq!((end.scope, end.before), (RevocationScope::Principal("ann".into()), Micros(6)));
         let end = end_of(&event("client_cut/app", "cut", r#"{"before":7}"#)).unwrap();
         assert_eq!((end.scope, end.before), (RevocationScope::Client("app".into()), Micros(8)));
+    }
+
+    #[test]
+    fn changed_rights_end_tokens_of_the_seconds_before() {
+        let mut changed = event("account/ann", "entitlements_changed", r#"{"entitlements":[]}"#);
+        changed.at = Micros(5_700_000);
+        let end = end_of(&changed).unwrap();
+        assert_eq!((end.scope, end.before), (RevocationScope::Principal("ann".into()), Micros(4_999_999)));
     }
 
     #[test]

@@ -127,8 +127,8 @@ impl Issuer {
         Ok(())
     }
 
-    /// Gives an account other entitlements: its next tokens have them, and none older than an access token's life lack
-    /// the change.
+    /// Gives an account other entitlements: its next tokens have them, nodes that follow the feed of ends ask for such at
+    /// once, and none older than an access token's life lack the change.
     ///
     /// # Errors
     /// See [`RegistryError`].

@@ -84,6 +84,7 @@ mod feeding {
         a_question_is_held_until_something_ends
         the_feed_is_for_nodes_and_has_its_errors
         whoever_is_signed_out_at_the_issuer_is_out_on_the_node
+        changed_rights_need_a_new_token_and_any_will_do
     );
 }
 

@@ -27,7 +27,7 @@ pub struct Recorded {
 const COLUMNS: &str = "select position, stream, version, kind, at_us, actor, body from identity_event";
 
 /// The kinds of events that may end something; an index has the same condition.
-const ENDINGS: &str = "kind in ('ended', 'cut')";
+const ENDINGS: &str = "kind in ('ended', 'cut', 'entitlements_changed')";
 
 impl Store {
     /// Reads events with a position above `after`, in order: at most [`MAX_PAGE`]. Nothing is ever added below what has

@@ -13,7 +13,8 @@ const MIGRATIONS: [&[&str]; 1] = [&[
      kind text not null, at_us bigint not null, actor text not null, body text not null, \
      unique (stream, version))",
     // For nodes that start, and must know every end of the last hour.
-    "create index identity_event_endings on identity_event (at_us) where kind in ('ended', 'cut')",
+    "create index identity_event_endings on identity_event (at_us) where kind in \
+     ('ended', 'cut', 'entitlements_changed')",
     "create table identity_lease (name {text} primary key, holder text not null, epoch bigint not null, \
      expires_us bigint not null)",
     "create table identity_secret (name {text} primary key, sealed {blob} not null, seal_kid text not null)",

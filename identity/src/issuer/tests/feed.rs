@@ -211,6 +211,23 @@ pub(super) async fn whoever_is_signed_out_at_the_issuer_is_out_on_the_node(bench
     one_session_ends_and_the_other_does_not(&site, node).await;
 }
 
+pub(super) async fn changed_rights_need_a_new_token_and_any_will_do(bench: Bench) {
+    let site = site(&bench).await;
+    let mut node = Node::new(&site, Arc::new(StoreEnds::new(bench.store.clone(), site.clock.clone())));
+    let tokens = site.tokens("app", "ann", "offline_access grid:data:*:orders").await;
+    let login = node.log_in(&tokens).await.unwrap();
+    site.clock.advance(Duration::from_millis(1_500));
+    let rights = vec!["grid:data:write:orders".to_owned()];
+    site.issuer.change_entitlements("ann", rights, "operator:x").await.unwrap();
+    assert_eq!(node.told.recv().await.unwrap().reason, "entitlements_changed");
+    assert!(matches!(node.may_read(&login, site.clock.now()), Err(AuthError::Expired(_))));
+    assert!(matches!(node.log_in(&tokens).await, Err(AuthError::Failed(_))));
+    // At once, within the second of the change.
+    let tokens = json(&site.refresh("app", text(&tokens, "refresh_token")).await);
+    let login = node.log_in(&tokens).await.unwrap();
+    assert!(matches!(node.may_read(&login, site.clock.now()), Err(AuthError::NotAuthorized(_))));
+}
+
 #[tokio::test]
 async fn the_same_over_http() {
     let bench = Bench::sqlite().await;
