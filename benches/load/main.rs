@@ -7,6 +7,7 @@
 //! | `wire`, `grid`, `resp` | protocols: requests out, replies in, every reply checked |
 //! | `driver` | one thread, many connections, a closed loop |
 //! | `process`, `peer` | the servers: how to start, place, pause and look at them |
+//! | `revoker` | a node that cuts off whom it is told to |
 //! | `speed`, `memory`, `expiry`, `feeds`, `micro` | what is measured |
 //! | `histogram`, `report` | latencies; tables |
 
@@ -21,6 +22,7 @@ mod peer;
 mod process;
 mod report;
 mod resp;
+mod revoker;
 mod speed;
 mod wire;
 
@@ -136,6 +138,9 @@ struct Flags {
     /// Feeds of our node whose logins end while events come
     #[arg(long, default_value_t = 200)]
     cut_feeds: usize,
+    /// Feeds of our node whose users are cut off while events come
+    #[arg(long, default_value_t = 200)]
+    revoked_feeds: usize,
     /// Seconds that Geode's JVM runs with one feed before the first measurement of feeds
     #[arg(long, default_value_t = 15.0)]
     geode_feed_warm_up: f64,
@@ -169,13 +174,20 @@ struct Flags {
     /// Our node alone and everything small: a few seconds that show that the driver works
     #[arg(long)]
     smoke: bool,
+    /// Be a node at this port that cuts off whom standard input names
+    #[arg(long, hide = true)]
+    revoker: Option<u16>,
 }
 
 fn main() -> ExitCode {
     // `cargo bench` adds a flag of its own.
     let flags = Flags::parse_from(std::env::args().filter(|argument| argument != "--bench"));
     let flags = if flags.smoke { small(flags) } else { flags };
-    match run(&flags) {
+    let outcome = match flags.revoker {
+        Some(port) => revoker::run(port),
+        None => run(&flags),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("load: {error}");
@@ -188,7 +200,7 @@ fn small(flags: Flags) -> Flags {
     let (rounds, starts, seconds, life) = (1, 1, 0.05, 2.5);
     let (entries, connections, users) = (2_000, 50, 50);
     let (feeds, feed_seconds, feed_events, idle_feeds) = (vec![0, 1, 20], 0.2, 1_000.0, 10);
-    let (waiting, queries, cut_feeds) = (1_000, 50, 10);
+    let (waiting, queries, cut_feeds, revoked_feeds) = (1_000, 50, 10, 10);
     Flags {
         servers: vec![Server::Druse],
         rounds,
@@ -205,6 +217,7 @@ fn small(flags: Flags) -> Flags {
         waiting,
         queries,
         cut_feeds,
+        revoked_feeds,
         ..flags
     }
 }
@@ -275,6 +288,7 @@ fn feed_plan(flags: &Flags) -> feeds::Plan {
         waiting: flags.waiting,
         queries: flags.queries,
         cut_feeds: flags.cut_feeds,
+        revoked_feeds: flags.revoked_feeds,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Servers as processes: started, paused while others are measured, looked at through `/proc`, and ended.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use super::wire::Outcome;
@@ -25,11 +25,27 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program. What it prints goes nowhere.
+    /// Starts a program. What it prints goes nowhere, and it is told nothing.
     pub(crate) fn start(
         command: &[String],
         environment: &[(String, String)],
         place: Placement,
+    ) -> Outcome<Self> {
+        Self::start_with(command, environment, place, Stdio::null())
+    }
+
+    /// The same for a program that is told something, line by line.
+    pub(crate) fn start_told(command: &[String], place: Placement) -> Outcome<(Self, ChildStdin)> {
+        let mut process = Self::start_with(command, &[], place, Stdio::piped())?;
+        let input = process.child.stdin.take().ok_or("a program without standard input")?;
+        Ok((process, input))
+    }
+
+    fn start_with(
+        command: &[String],
+        environment: &[(String, String)],
+        place: Placement,
+        input: Stdio,
     ) -> Outcome<Self> {
         let mut words: Vec<String> = Vec::new();
         if let Some(nice) = place.nice {
@@ -43,7 +59,7 @@ impl Process {
         let child = Command::new(program)
             .args(arguments)
             .envs(environment.iter().cloned())
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -81,6 +81,11 @@ impl fmt::Display for Micros {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Micros;
+
+    /// The same as others see it, where a clock keeps its own time while that of the operating system is set back.
+    fn wall(&self) -> Micros {
+        self.now()
+    }
 }
 
 /// The clock of the operating system.

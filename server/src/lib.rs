@@ -24,6 +24,7 @@ pub mod pdx;
 pub mod query;
 pub mod region;
 
+pub use clock::SteadyClock;
 pub use druse_protocol::{auth, time};
 pub use embed::RegionHandle;
 pub use node::{Node, NodeBuilder, StartError};
@@ -31,6 +32,7 @@ pub use subscription::FeedPolicies;
 
 mod acceptor;
 mod clients;
+mod clock;
 mod command;
 mod connection;
 mod core;

@@ -221,7 +221,7 @@ async fn serve(
     if config.regions.is_empty() {
         warn!("no region has been named; clients will find nothing here (--region NAME)");
     }
-    let builder = Node::builder().config(config).policies(policies).feeds(feeds).clock(Arc::clone(&clock));
+    let builder = Node::builder().config(config).policies(policies).feeds(feeds);
     let Secured { manager, issuer } = security.start(&clock).await?;
     let builder = match manager {
         Some(manager) => builder.security(manager),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use druse_client::auth::GateConfig;
-use druse_client::{Client, ClientBuilder, ClientConfig, Error, Region};
+use druse_client::{
+    Client, ClientBuilder, ClientConfig, Clock, Credentials, Error, Micros, ProvidedCredentials, Region,
+};
 use druse_protocol::message::get::Get;
 use druse_protocol::message::key::KeyRef;
 use druse_protocol::message::value::ValueRef;
@@ -70,4 +72,32 @@ where
         outcomes.push(task.await.unwrap());
     }
     outcomes
+}
+
+/// Whether a provider tells the client how long its tokens live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lifetimes {
+    Told,
+    Secret,
+}
+
+/// A provider of tokens that end when `end` says.
+pub(crate) fn tokens(
+    name: impl Into<String>,
+    lifetimes: Lifetimes,
+    end: impl Fn() -> Micros + Send + Sync + 'static,
+) -> Tokens {
+    let name = name.into();
+    Tokens::scripted(move |call, _| {
+        let end = end();
+        let token = Credentials::token(format!("{name}:{call}:{}", end.0));
+        let provided = ProvidedCredentials::new(token);
+        Ok(if lifetimes == Lifetimes::Told { provided.expiring_at(end) } else { provided })
+    })
+}
+
+/// A provider of tokens that live so long from when they are asked for.
+pub(crate) fn living(grid: &Grid, name: impl Into<String>, lifetimes: Lifetimes, life: Duration) -> Tokens {
+    let clock = grid.clock();
+    tokens(name, lifetimes, move || clock.now() + life)
 }

@@ -139,8 +139,9 @@ async fn a_mutation_whose_retries_find_no_server_is_in_doubt_and_its_lane_is_nev
     proxy.redirect(grid.address());
     orders.put(&key(2), &2).await.unwrap();
     let events = lanes(proxy);
-    let [doubtful, next] = &events[..] else { panic!("{events:?}") };
-    assert_ne!(doubtful.thread, next.thread);
+    // Perhaps more than one: a connection that breaks is no news here.
+    let (doubtful, later) = events.split_first().unwrap();
+    assert!(!later.is_empty() && later.iter().all(|event| event.thread != doubtful.thread), "{events:?}");
     fixture.finish().await;
 }
 

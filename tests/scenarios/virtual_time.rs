@@ -4,40 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use druse_client::{Client, ClientConfig, Clock, Credentials, Error, Micros, ProvidedCredentials};
+use druse_client::{Client, ClientConfig, Clock, Error};
 use druse_server::metrics::{LoginResult, Metrics};
 use druse_server::security::SecurityPolicies;
 use druse_support::{Grid, Tokens};
 
-use crate::common::{Orders, finish, herd, hurried, key};
-
-/// Whether a provider tells the client how long its tokens live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lifetimes {
-    Told,
-    Secret,
-}
-
-/// A provider of tokens that end when `end` says.
-fn tokens(
-    name: impl Into<String>,
-    lifetimes: Lifetimes,
-    end: impl Fn() -> Micros + Send + Sync + 'static,
-) -> Tokens {
-    let name = name.into();
-    Tokens::scripted(move |call, _| {
-        let end = end();
-        let token = Credentials::token(format!("{name}:{call}:{}", end.0));
-        let provided = ProvidedCredentials::new(token);
-        Ok(if lifetimes == Lifetimes::Told { provided.expiring_at(end) } else { provided })
-    })
-}
-
-/// A provider of tokens that live so long from when they are asked for.
-fn living(grid: &Grid, name: impl Into<String>, lifetimes: Lifetimes, life: Duration) -> Tokens {
-    let clock = grid.clock();
-    tokens(name, lifetimes, move || clock.now() + life)
-}
+use crate::common::{Lifetimes, Orders, finish, herd, hurried, key, living, tokens};
 
 fn refused_logins(metrics: &Metrics) -> u64 {
     [LoginResult::Expired, LoginResult::Failed, LoginResult::Unavailable, LoginResult::Throttled]

@@ -33,6 +33,14 @@ pub(super) trait Script {
     /// # Errors
     /// If it is not the one that was to come.
     fn event(&mut self, listener: usize, event: &EntryEvent<'_>, arrived: Instant) -> Outcome<()>;
+
+    /// The server has ended the feed of the listener with that number.
+    ///
+    /// # Errors
+    /// If it was not to.
+    fn end(&mut self, _listener: usize) -> Outcome<()> {
+        Err("the server ended the feed".into())
+    }
 }
 
 /// When the writer writes.
@@ -216,6 +224,9 @@ impl Hall {
         let heard = listener
             .hear(&mut self.buffer, &mut |event, now| script.event(number, event, now))
             .map_err(|error| format!("listener {number}: {error}"))?;
+        if listener.is_over() {
+            script.end(number).map_err(|error| format!("listener {number}: {error}"))?;
+        }
         progress.done.events += heard;
         progress.done.elapsed = progress.start.elapsed();
         Ok(())

@@ -30,6 +30,8 @@ pub(super) struct Listener {
     owes: bool,
     /// Whether an acknowledgement has not been answered.
     waits: bool,
+    /// Whether the server has ended the feed.
+    is_over: bool,
 }
 
 /// The id of the last event: with one writer there is one lane to acknowledge.
@@ -56,6 +58,7 @@ impl Listener {
             last: Last::default(),
             owes: false,
             waits: false,
+            is_over: false,
         };
         // A marker at most: nobody has written since the interest was registered.
         let early = std::mem::take(&mut listener.rest);
@@ -70,7 +73,14 @@ impl Listener {
         loop {
             let begun = self.rest.len();
             buffer[..begun].copy_from_slice(&self.rest);
-            let Some(size) = read(&mut self.feed, &mut buffer[begun..])? else { return Ok(events) };
+            let size = match read(&mut self.feed, &mut buffer[begun..])? {
+                None => return Ok(events),
+                Some(0) => {
+                    self.is_over = true;
+                    return Ok(events);
+                }
+                Some(size) => size,
+            };
             let filled = begun + size;
             let taken = self.take(&buffer[..filled], &mut |event, now| {
                 events += 1;
@@ -83,6 +93,11 @@ impl Listener {
                 return Ok(events);
             }
         }
+    }
+
+    /// Whether the server has ended the feed.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     fn take(&mut self, input: &[u8], take: &mut Take<'_>) -> Outcome<usize> {
@@ -124,6 +139,9 @@ impl Listener {
     /// Takes the answer to an acknowledgement.
     pub(super) fn take_answer(&mut self, buffer: &mut [u8]) -> Outcome<()> {
         while let Some(size) = read(&mut self.queue, buffer)? {
+            if size == 0 {
+                return Err("the server ended a connection of a listener".into());
+            }
             self.answer.extend_from_slice(&buffer[..size]);
             if let Some((message, size)) = Message::decode(&self.answer, &FrameLimits::default())? {
                 refusal(&message)?;
@@ -148,10 +166,9 @@ fn register(stream: std::net::TcpStream, registry: &Registry, token: Token) -> O
     Ok(stream)
 }
 
-/// Reads what is there; `None` if it is nothing.
+/// Reads what is there; `None` if it is nothing, 0 at the end.
 fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Outcome<Option<usize>> {
     match stream.read(buffer) {
-        Ok(0) => Err("the server ended a connection of a listener".into()),
         Ok(size) => Ok(Some(size)),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error.into()),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `subscriber`, `listener` | a client with a feed: opened, then listened to and acknowledged |
 //! | `hall` | one writer and many listeners on one thread |
-//! | `delivery`, `waiting`, `queries`, `cut` | what is measured |
+//! | `delivery`, `waiting`, `queries`, `cut`, `revoked` | what is measured |
 //! | `report` | tables |
 
 pub(crate) mod cut;
@@ -13,6 +13,7 @@ mod hall;
 mod listener;
 pub(crate) mod queries;
 mod report;
+mod revoked;
 mod subscriber;
 pub(crate) mod waiting;
 
@@ -40,6 +41,7 @@ pub(crate) struct Plan {
     pub(crate) waiting: u64,
     pub(crate) queries: usize,
     pub(crate) cut_feeds: usize,
+    pub(crate) revoked_feeds: usize,
 }
 
 impl Plan {
@@ -66,6 +68,7 @@ pub(crate) fn measure(bench: &Bench, peers: &[Peer], plan: &Plan) -> Outcome<Str
     text += &report::queries(&queries?);
     if peers.contains(&Peer::Druse) {
         text += &report::cut(&cut::measure(bench, plan)?);
+        text += &report::revoked(&revoked::measure(bench, plan)?);
     }
     Ok(text)
 }

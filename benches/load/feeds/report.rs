@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::cut::Cut;
 use super::delivery::{Delivery, Found};
 use super::queries::Queries;
+use super::revoked::Revoked;
 use super::waiting::Waiting;
 use crate::peer::Peer;
 use crate::report::{micros, thousands, two_digits};
@@ -122,5 +123,24 @@ pub(super) fn cut(found: &Cut) -> String {
         micros(found.last_event.quantile(0.99)),
         micros(found.last_event.longest()),
         thousands(found.late as f64),
+    )
+}
+
+/// Users who are cut off.
+pub(super) fn revoked(found: &Revoked) -> String {
+    let line = |share: f64| {
+        let cells = [&found.last_event, &found.end].map(|it| micros(it.quantile(share)));
+        cells.join(" | ")
+    };
+    format!(
+        "\n### Druse: {} feeds whose users are cut off, {} puts a second\n\n\
+         | behind the revocation | last event, µs | end of the feed, µs |\n|---|--:|--:|\n\
+         | p50 | {} |\n| p99 | {} |\n| the latest | {} | {} |\n",
+        thousands(found.feeds as f64),
+        thousands(found.puts_per_second),
+        line(0.5),
+        line(0.99),
+        micros(found.last_event.longest()),
+        micros(found.end.longest()),
     )
 }

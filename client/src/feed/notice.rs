@@ -20,9 +20,15 @@ pub(crate) fn act(core: &Arc<Core>, link: &Arc<Link>, notice: &FeedNotice) {
     };
     match notice.news {
         // The invitation itself follows.
-        LaneNews::RenewBy(_) => {}
-        LaneNews::Held => core.feeds.tell(Some(&user), &FeedState::Held),
-        LaneNews::Released => core.feeds.tell(Some(&user), &FeedState::Released),
+        LaneNews::RenewBy(_) => link.renewals.found_good(&user),
+        LaneNews::Held => {
+            link.renewals.held(&user);
+            core.feeds.tell(Some(&user), &FeedState::Held);
+        }
+        LaneNews::Released => {
+            link.renewals.found_good(&user);
+            core.feeds.tell(Some(&user), &FeedState::Released);
+        }
         // Whether there may be another login is for the application to say: any operation of the user's makes one.
         LaneNews::Revoked => core.feeds.tell(Some(&user), &FeedState::Revoked),
         LaneNews::Lost { from, to } => {

@@ -9,7 +9,6 @@ use druse_protocol::codec::{FrameLimits, Header, Message};
 use druse_protocol::message::feed::FeedMessage;
 use tokio::io::AsyncReadExt;
 
-use super::change::ChangeKind;
 use super::dispatch::Meaning;
 use super::event::FeedState;
 use super::feeds::Feeds;
@@ -125,10 +124,6 @@ async fn act(core: &Arc<Core>, link: &Arc<Link>, meaning: Meaning, admitted: Opt
         Meaning::Changes(changes) => {
             link.renewals.helped();
             for (entry, change) in changes {
-                if change.kind == ChangeKind::Failed && link.is_druse() {
-                    // So a node tells those who understand no notice that a login has run out.
-                    renewal::invite(core, link, &entry.user);
-                }
                 entry.mailbox.put(change, admitted.and_then(Admitted::receipt)).await;
             }
         }

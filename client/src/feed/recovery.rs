@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use druse_protocol::message::acknowledgement::Acknowledgement;
 use tracing::{debug, warn};
 
 use super::event::{FeedState, Lost, QueueFate};
@@ -77,7 +78,9 @@ pub(crate) fn register_again(core: &Arc<Core>, link: &Arc<Link>, user: &Arc<User
 
 /// Tells a server that a durable client wants the events that were kept for it.
 pub(crate) async fn say_ready(core: &Core, link: &Link) -> Result<(), Error> {
-    link.call(wire::client_ready(), &*core.runtime, core.config.read_timeout).await.map(drop)
+    let reply = link.call(wire::client_ready(), &*core.runtime, core.config.read_timeout).await?;
+    let message = wire::plain(&reply).map_err(Error::Malformed)?;
+    Acknowledgement::decode(&message).map(drop).map_err(Error::Malformed)
 }
 
 /// Registers streams again, those of each user in turn.

@@ -35,8 +35,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long after a failure that may pass the answer is tried again; it doubles, too. A server waits for a minute.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// How long after a login an invitation of a Druse node may be one that the login has answered already. It is answered
-/// with the credential at hand; if that will not do the node says so.
+/// How long after a login an invitation of a Druse node may be one that the login has answered already. The node says so
+/// within this time; if it does not, the invitation is answered with the credential at hand, and the node says whether
+/// that will do.
 const ECHO: Duration = Duration::from_millis(250);
 
 /// When to answer which invitation: those of one user on one server. Pure.
@@ -46,6 +47,8 @@ pub(crate) struct Pace {
     again: bool,
     /// Logins since the last event.
     in_vain: u32,
+    /// Whether a Druse node says that it holds events back until there is a login.
+    is_held: bool,
 }
 
 impl Pace {
@@ -103,6 +106,19 @@ impl Renewals {
     pub(crate) fn helped(&self) {
         self.0.lock().values_mut().for_each(Pace::helped);
     }
+
+    /// A Druse node holds the user's events back.
+    pub(crate) fn held(&self, user: &User) {
+        self.with(user, |pace| pace.is_held = true);
+    }
+
+    /// A Druse node says that the last login was good: it lets events go, or asks for the next one in time.
+    pub(crate) fn found_good(&self, user: &User) {
+        self.with(user, |pace| {
+            pace.is_held = false;
+            pace.helped();
+        });
+    }
 }
 
 /// Answers an invitation, in a task that ends with the link.
@@ -158,6 +174,9 @@ async fn renew(core: &Arc<Core>, link: &Link, user: &Arc<User>) -> Result<(), Er
     if crossed {
         // A node refuses the same credential twice in a moment.
         core.runtime.sleep_until(core.runtime.now() + ECHO).await;
+        if !link.renewals.with(user, |pace| pace.is_held) {
+            return Ok(());
+        }
     }
     let mut want = if crossed { Want::Live } else { Want::NewerThan(link.last_shown(user)) };
     loop {

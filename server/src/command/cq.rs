@@ -34,6 +34,7 @@ pub(super) fn execute(exchange: &mut Exchange<'_>, message: &Message<'_>) -> Res
         predicate: Arc::new(predicate),
         durable: request.durable,
         user: exchange.client.user().cloned(),
+        since: exchange.client.since,
     };
     let initial = request.with_initial_results;
     let key = exchange.client.key.clone();

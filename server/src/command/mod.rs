@@ -163,6 +163,14 @@ pub(crate) const fn needs_no_login(kind: MessageType) -> bool {
     matches!(kind, M::Ping | M::CloseConnection | M::UserCredentialMessage | M::RemoveUserAuth)
 }
 
+/// What directs a client's feed and neither reads nor writes anything. It needs a user who has logged in once, not one whose
+/// login is still good: what it sets going is judged event by event, and clients say it on timers and when they change
+/// servers, where nobody would answer "expired" with a login. Geode lets it through, too.
+pub(crate) const fn outlives_login(kind: MessageType) -> bool {
+    use MessageType as M;
+    matches!(kind, M::MakePrimary | M::ClientReady | M::PeriodicAck)
+}
+
 /// Whether the answer to this request carries a security part on a node that asks for logins.
 pub(crate) fn is_secured(kind: MessageType, message: &Message<'_>) -> bool {
     !(kind.is_internal() || kind == MessageType::Put && is_statistics(message))

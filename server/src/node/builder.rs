@@ -8,6 +8,7 @@ use druse_protocol::auth::SecurityManager;
 use druse_protocol::time::{Clock, SystemClock};
 
 use super::{Node, StartError, start};
+use crate::clock::SteadyClock;
 use crate::config::{HostPort, Limits, ServerConfig, TlsConfig};
 use crate::engine::Engine;
 use crate::region::RegionOptions;
@@ -41,7 +42,7 @@ impl Default for NodeBuilder {
             security: None,
             policies: SecurityPolicies::default(),
             feeds: FeedPolicies::default(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SteadyClock::over(Arc::new(SystemClock))),
             seed: None,
             engine: None,
         }
@@ -149,7 +150,7 @@ impl NodeBuilder {
         self
     }
 
-    /// What tells the time; the operating system's clock by default.
+    /// What tells the time; by default the operating system's clock, as far as that is not set back.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self

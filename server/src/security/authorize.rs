@@ -71,8 +71,9 @@ impl Security {
         if remembered.is_some_and(|region| subject.grants().holds(region, wanted.operation)) {
             return Ok(permit);
         }
+        let wall = self.lead.wall_at(now);
         let answer =
-            wanted.with_permission(|wanted| self.manager.authorize(subject.principal(), wanted, now));
+            wanted.with_permission(|wanted| self.manager.authorize(subject.principal(), wanted, wall));
         match answer {
             Ok(()) => {
                 if let Some(region) = remembered {

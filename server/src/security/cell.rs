@@ -23,6 +23,8 @@ use super::deadlines::Deadlines;
 use super::subject::{Freshness, Subject};
 use crate::audit;
 use crate::metrics::Metrics;
+#[cfg(test)]
+use crate::subscription::sim::bug::{self, Bug};
 
 /// What an expired login is answered with where its manager has not said anything itself.
 const EXPIRED: &str = "the login has expired";
@@ -227,14 +229,14 @@ impl Cell {
     /// subject's own, in case the two loads stand on either side of a new login.
     pub(crate) fn subject(&self, now: Micros) -> Option<SubjectGuard> {
         let subject = self.subject.load();
-        let good = subject.as_ref().is_some_and(|subject| now < subject.deadline()) && self.is_live(now);
+        let good = subject.as_ref().is_some_and(|subject| subject.is_good(now)) && self.is_live(now);
         good.then_some(subject)
     }
 
     /// Why there is no login, for the peer. Takes out one whose end has come.
     pub(crate) fn refusal(&self, now: Micros) -> AuthError {
         let mut state = self.state.lock();
-        if state.phase == Phase::Valid && !self.is_live(now) {
+        if state.phase == Phase::Valid && self.subject(now).is_none() {
             self.expire(&mut state, Phase::Expired, now);
         }
         match state.phase {
@@ -260,6 +262,7 @@ impl Cell {
 
     /// The manager's `authorize` has said that `subject` is expired. Says nothing about a login that came since.
     pub(crate) fn expire_subject(&self, subject: &Arc<Subject>, now: Micros) {
+        subject.end();
         let mut state = self.state.lock();
         let current = self.subject.load();
         if state.phase == Phase::Valid && current.as_ref().is_some_and(|it| Arc::ptr_eq(it, subject)) {
@@ -318,6 +321,8 @@ impl Cell {
                 return Err(AuthError::Required(druse_protocol::compat::USER_NOT_FOUND.to_owned()));
             }
         };
+        #[cfg(test)]
+        let fresher = fresher || bug::is_in(Bug::LastArrivalWins);
         if !fresher {
             self.stale.fetch_add(1, Ordering::Release);
             state.tell();
@@ -325,6 +330,15 @@ impl Cell {
         }
         self.replace(&mut state, subject);
         Ok(Rebound::Replaced)
+    }
+
+    /// Takes the login of another cell of the same user, if it is newer than the one that has ended here. Returns whether
+    /// it is. One that is not newer may be the very one that has ended.
+    pub(super) fn take_over(self: &Arc<Self>, other: &Self, now: Micros) -> bool {
+        let theirs = other.subject(now);
+        let Some(subject) = theirs.as_deref().and_then(Option::as_ref) else { return false };
+        let is_newer = subject.freshness().beats(&self.state.lock().freshness);
+        is_newer && self.rebind(subject).is_ok_and(|outcome| outcome == Rebound::Replaced)
     }
 
     /// The last id is gone: nobody comes back.

@@ -8,8 +8,9 @@ use druse_protocol::time::{Clock, Micros};
 use super::Security;
 use crate::audit;
 
-/// The longest sleep. The clock of the operating system may be set forward, of which a sleeping task hears nothing; an idle
-/// login outlives its end by this much then (operations compare the time themselves).
+/// The longest sleep. The clock of the operating system may be set, of which a sleeping task hears nothing: set forward, an
+/// idle login outlives its end by this much (operations compare the time themselves); set back, new logins end too early
+/// for so long.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 impl Security {
@@ -18,6 +19,7 @@ impl Security {
     pub(crate) async fn keep(self: Arc<Self>, clock: Arc<dyn Clock>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
+            self.lead.look(&*clock);
             self.end_idle_logins(clock.now());
             self.log_out();
             let next = self.deadlines.next().map(|end| end.saturating_since(clock.now()));
@@ -25,7 +27,7 @@ impl Security {
                 () = &mut shutdown => break,
                 () = self.logouts.filled() => {}
                 () = self.deadlines.sooner() => {}
-                () = tokio::time::sleep(next.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)), if next.is_some() => {}
+                () = tokio::time::sleep(next.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)) => {}
             }
         }
         self.log_out();

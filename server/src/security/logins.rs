@@ -73,7 +73,10 @@ impl Security {
     ) -> Result<Arc<Subject>, AuthError> {
         let unavailable = |_| AuthError::Unavailable("the node is shutting down".to_owned());
         let _permit = self.permits.acquire().await.map_err(unavailable)?;
-        let login = self.manager.authenticate(&request.credentials, &request.peer).await?;
+        let mut login = self.manager.authenticate(&request.credentials, &request.peer).await?;
+        login.expires_at = login.expires_at.map(|end| self.lead.at_wall(end));
+        // What a revocation is compared with is the wall's time, as the revocation's own.
+        let asked_at = self.lead.wall_at(asked_at);
         // From here on a logout is owed, and the subject sees to it.
         Ok(Arc::new(Subject::new(login, asked_at, ticket, Arc::clone(&self.logouts))))
     }

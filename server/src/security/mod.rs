@@ -45,6 +45,7 @@ use tokio::sync::Semaphore;
 pub(crate) use user_auths::{ClientUserAuths, unknown_user};
 
 use crate::audit;
+use crate::clock::Lead;
 use crate::metrics::Metrics;
 
 /// How a node treats logins.
@@ -88,6 +89,8 @@ pub(crate) struct Security {
     tickets: AtomicU64,
     serials: AtomicU64,
     ids: Mutex<StdRng>,
+    /// Between the time of the node and that of managers and their credentials.
+    lead: Lead,
     metrics: Arc<Metrics>,
 }
 
@@ -116,6 +119,7 @@ impl Security {
             serials: AtomicU64::new(1),
             // ChaCha: what an id will be cannot be told from those before it.
             ids: Mutex::new(StdRng::from_seed(seed)),
+            lead: Lead::default(),
             manager,
             policies,
             metrics,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use druse_protocol::auth::{Login, Operation, Principal};
 use druse_protocol::time::Micros;
@@ -16,6 +16,8 @@ pub(crate) struct Subject {
     issued_at: Option<Micros>,
     /// `Micros::MAX` if it does not run out.
     deadline: Micros,
+    /// Whether the manager has said that it is over, before its time.
+    is_over: AtomicBool,
     asked_at: Micros,
     ticket: u64,
     grants: Grants,
@@ -29,6 +31,7 @@ impl Subject {
             principal: login.principal,
             issued_at: login.issued_at,
             deadline: login.expires_at.unwrap_or(Micros::MAX),
+            is_over: AtomicBool::new(false),
             asked_at,
             ticket,
             grants: Grants::default(),
@@ -42,6 +45,17 @@ impl Subject {
 
     pub(crate) fn name(&self) -> &str {
         self.principal.name()
+    }
+
+    /// Whether it is good at that time. Several logins of one user may rest on it: what the manager says of one of them
+    /// counts for all.
+    pub(crate) fn is_good(&self, now: Micros) -> bool {
+        now < self.deadline && !self.is_over.load(Ordering::Acquire)
+    }
+
+    /// The manager has said that it is over.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
     }
 
     /// The first instant at which it is no longer good; `Micros::MAX` if it does not run out.

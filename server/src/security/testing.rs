@@ -12,6 +12,13 @@ use druse_protocol::auth::{
 use druse_protocol::time::Micros;
 use parking_lot::Mutex;
 
+impl super::Security {
+    /// What is left of clients, and of ends of logins.
+    pub(crate) fn leftovers(&self) -> (usize, usize) {
+        (self.clients.len(), self.deadlines.len())
+    }
+}
+
 /// Somebody with a name, and perhaps a session: `ann@laptop`.
 #[derive(Debug)]
 struct Person {

@@ -256,6 +256,67 @@ async fn expiry_said_of_an_old_subject_leaves_the_new_one_alone() {
     assert_eq!(world.read(&client, id, START), Ok(()));
 }
 
+struct Deaf;
+
+impl CellWatcher for Deaf {
+    fn changed(&self) {}
+}
+
+/// Two threads of a client that log in at once leave two logins; a feed may rest on the one that the client forgets.
+#[tokio::test]
+async fn a_login_frees_what_waits_for_its_user_under_another_id() {
+    let world = World::new(SecurityPolicies::default());
+    let client = world.security.connect(b"client");
+    let end = START + SECOND;
+    let ann = world.login(&client, "ann", None, Some(end), START).await.expect("login").unique_id;
+    let again = world.login(&client, "ann", None, Some(end), START).await.expect("login").unique_id;
+    let bob = world.login(&client, "bob", None, Some(end), START).await.expect("login").unique_id;
+    for id in [ann, bob] {
+        client.cell(id).expect("cell").watch(Some(Arc::new(Deaf)));
+    }
+    world.login(&client, "ann", Some(again), Some(end + SECOND), end).await.expect("renewal");
+    assert_eq!(world.read(&client, ann, end), Ok(()));
+    assert!(world.read(&client, bob, end).expect_err("somebody else").is_expired());
+    let cells = [ann, again].map(|id| client.cell(id).expect("cell"));
+    let shared =
+        world.security.admit(&cells[0], end).expect("live").as_ref().map(Arc::clone).expect("subject");
+    cells[0].expire_subject(&shared, end);
+    assert!(world.read(&client, again, end).expect_err("the manager has ended it").is_expired());
+    drop((shared, cells));
+    world.security.end_idle_logins(end);
+    assert_eq!(world.logouts(), 4, "one for each login");
+}
+
+/// Somebody with a login of their own opens a feed under a client's identity.
+#[tokio::test]
+async fn a_strangers_feed_does_not_part_a_user_from_the_login_of_the_feed() {
+    let world = World::new(SecurityPolicies::default());
+    let client = world.security.connect(b"client");
+    let end = START + SECOND;
+    let mut cells = Vec::new();
+    for name in ["ann", "stranger"] {
+        let login = world.begin(&client, name, None, Some(end), START).await.expect("accepted");
+        cells.push(client.admit_feed(&world.security, &login, START).expect("in time"));
+    }
+    world.login(&client, "ann", None, Some(end + SECOND), START).await.expect("names no id");
+    assert_eq!(cells.iter().map(|cell| cell.is_live(end)).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
+async fn what_has_ended_goes_on_with_a_newer_login_of_its_user_alone() {
+    let world = World::new(SecurityPolicies::default());
+    let client = world.security.connect(b"client");
+    let end = START + SECOND;
+    let mut cells = Vec::new();
+    for (name, end) in [("ann", end), ("bob", end + SECOND), ("ann", end + SECOND)] {
+        let id = world.login(&client, name, None, Some(end), START).await.expect("login").unique_id;
+        cells.push(client.cell(id).expect("cell"));
+    }
+    assert!(client.go_on(&cells[0], end) && cells[0].is_live(end));
+    assert!(!client.go_on(&cells[1], end + SECOND), "nobody else's");
+    assert!(!client.go_on(&cells[0], end + SECOND), "they have ended both");
+}
+
 #[tokio::test]
 async fn a_revoked_login_comes_back_only_by_a_newer_credential() {
     let world = World::new(SecurityPolicies::default());

@@ -3,7 +3,7 @@
 //! Geode: `ClientUserAuths.java`, `ServerConnection.java`. RFC.md section 3.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use druse_protocol::auth::{AuthError, RevocationScope};
@@ -23,13 +23,16 @@ pub(crate) struct ClientUserAuths {
     state: RwLock<State>,
     /// Counts removals of ids, so that a connection can keep what it looked up.
     removals: AtomicU64,
+    /// Whether a login has said that the client understands notices on its feed.
+    takes_notices: AtomicBool,
 }
 
 struct State {
     ids: HashMap<i64, Id, foldhash::fast::RandomState>,
     /// Number of the next id.
     issued: u64,
-    users: Users,
+    /// Logins that came with a feed, the newest last: whoever they belong to has that one login, whatever the id.
+    feeds: Vec<Arc<Cell>>,
     connections: usize,
     pace: Pace,
 }
@@ -41,17 +44,9 @@ struct Id {
     number: u64,
 }
 
-/// How many users the client has, as far as its feed has told.
-///
-/// ```text
-///  Unknown ── feed with credentials ──► One (whatever id, it is the same login)
-///     └────── feed without ───────────► Several (a login for each id)
-/// ```
-enum Users {
-    Unknown,
-    One(Arc<Cell>),
-    Several,
-}
+/// How many logins that came with feeds are kept. A client has one; more are those of somebody else who has tried to open
+/// a feed under its identity, which must not make the client's own login be forgotten.
+const FEEDS: usize = 8;
 
 /// How many ids of one user are kept. A client that names none when it logs in gets another one each time; a request that
 /// is under way with the one before must still find its login.
@@ -71,11 +66,11 @@ impl ClientUserAuths {
         let state = State {
             ids: HashMap::default(),
             issued: 0,
-            users: Users::Unknown,
+            feeds: Vec::new(),
             connections: 0,
             pace: Pace::default(),
         };
-        Self { state: RwLock::new(state), removals: AtomicU64::new(0) }
+        Self { state: RwLock::new(state), removals: AtomicU64::new(0), takes_notices: AtomicBool::new(false) }
     }
 
     /// The cell that an id names, for this identity.
@@ -93,6 +88,17 @@ impl ClientUserAuths {
     /// Changes whenever an id is removed: what was looked up before may hold no longer.
     pub(crate) fn removals(&self) -> u64 {
         self.removals.load(Ordering::Acquire)
+    }
+
+    /// Whether the client is one of ours, as far as a login of it has told: the feed of several users shows no credentials
+    /// itself.
+    pub(crate) fn takes_notices(&self) -> bool {
+        self.takes_notices.load(Ordering::Relaxed)
+    }
+
+    /// A login has said so.
+    pub(crate) fn note_takes_notices(&self) {
+        self.takes_notices.store(true, Ordering::Relaxed);
     }
 
     /// Some login of the client whose end has not come: what requests need that carry no id by protocol.
@@ -116,6 +122,18 @@ impl ClientUserAuths {
             cell.close();
         }
         true
+    }
+
+    /// The login of that principal that lasts longest, if there is one.
+    pub(crate) fn login_of(&self, principal: &str, now: Micros) -> Option<Arc<Cell>> {
+        self.state.read().freshest(principal, now)
+    }
+
+    /// A login on which a feed rests has ended: goes on with a newer one that its user has under another id. Returns
+    /// whether there was one.
+    pub(crate) fn go_on(&self, cell: &Arc<Cell>, now: Micros) -> bool {
+        let state = self.state.read();
+        state.same_user(cell).any(|other| other.is_live(now) && cell.take_over(other, now))
     }
 
     /// How long the next login of this identity has to wait before the manager is asked.
@@ -144,7 +162,10 @@ impl ClientUserAuths {
             && let Some(id) = state.ids.get(&unique_id)
         {
             return match id.cell.rebind(subject)? {
-                Rebound::Replaced | Rebound::Stale => Ok(Admitted { unique_id, renewed: true }),
+                Rebound::Replaced | Rebound::Stale => {
+                    state.free(&id.cell, now);
+                    Ok(Admitted { unique_id, renewed: true })
+                }
             };
         }
         let known = state.adopter(subject, now);
@@ -156,6 +177,7 @@ impl ClientUserAuths {
             }
             None => security.new_cell(Arc::clone(subject)),
         };
+        state.free(&cell, now);
         let mut dropped = state.make_room(security.policies().ids_per_client, login.names_no_ids, now);
         let unique_id = security.new_unique_id(|id| state.ids.contains_key(&id));
         dropped += state.issue(unique_id, cell);
@@ -166,8 +188,8 @@ impl ClientUserAuths {
         Ok(Admitted { unique_id, renewed })
     }
 
-    /// Takes the login in that came with a feed. It counts for the feed alone until [`ClientUserAuths::belongs_to`]: whether
-    /// the feed may be opened is still to be seen.
+    /// Takes the login in that came with a feed. From now on all ids of that principal name one and the same login, the
+    /// freshest.
     ///
     /// # Errors
     /// As [`ClientUserAuths::admit`].
@@ -179,41 +201,23 @@ impl ClientUserAuths {
     ) -> Result<Arc<Cell>, AuthError> {
         let subject = &login.subject;
         check_end(subject, now)?;
-        let state = self.state.write();
-        security.check_revoked(subject)?;
-        let Some(cell) = state.freshest(subject.name(), now) else {
-            return Ok(security.new_cell(Arc::clone(subject)));
-        };
-        cell.rebind(subject)?;
-        Ok(cell)
-    }
-
-    /// A feed with credentials was opened. From now on the client has one user: all ids of that principal name one and the
-    /// same login, the freshest.
-    pub(crate) fn belongs_to(&self, security: &Security, cell: &Arc<Cell>, now: Micros) {
         let mut state = self.state.write();
-        let merged = state.merge(cell);
-        state.users = Users::One(Arc::clone(cell));
-        // A login that came on another connection in between is not lost. One that is older is refused, which is right.
-        for subject in merged.iter().filter_map(|other| other.subject(now)) {
-            let _ = subject.as_ref().map(|subject| cell.rebind(subject));
-        }
-        // Nor is a revocation that came in between and did not find the cell.
-        if let Some(Some(subject)) = cell.subject(now).as_deref()
-            && security.check_revoked(subject).is_err()
-        {
-            cell.expire_subject(subject, now);
-        }
+        security.check_revoked(subject)?;
+        let cell = match state.freshest(subject.name(), now) {
+            Some(cell) => {
+                cell.rebind(subject)?;
+                cell
+            }
+            None => security.new_cell(Arc::clone(subject)),
+        };
+        let merged = state.merge(&cell);
+        state.keep_for_feed(&cell);
         drop(state);
         if !merged.is_empty() {
             self.removals.fetch_add(1, Ordering::Release);
             merged.iter().for_each(|cell| cell.close());
         }
-    }
-
-    /// A feed without credentials has come: the client has several users, each with a login of its own.
-    pub(crate) fn has_several_users(&self) {
-        self.state.write().users = Users::Several;
+        Ok(cell)
     }
 
     /// Ends the logins in `scope` that were made before `before`; returns how many there were.
@@ -235,13 +239,10 @@ impl ClientUserAuths {
             return false;
         }
         let ids = std::mem::take(&mut state.ids);
-        let users = std::mem::replace(&mut state.users, Users::Unknown);
+        let feeds = std::mem::take(&mut state.feeds);
         drop(state);
         self.removals.fetch_add(1, Ordering::Release);
-        ids.values().for_each(|id| id.cell.close());
-        if let Users::One(cell) = users {
-            cell.close();
-        }
+        ids.values().map(|id| &id.cell).chain(&feeds).for_each(|cell| cell.close());
         true
     }
 
@@ -254,22 +255,43 @@ impl ClientUserAuths {
 
 impl State {
     fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
-        let one = match &self.users {
-            Users::One(cell) => Some(cell),
-            Users::Unknown | Users::Several => None,
-        };
-        one.into_iter().chain(self.ids.values().map(|id| &id.cell))
+        self.feeds.iter().chain(self.ids.values().map(|id| &id.cell))
     }
 
-    /// The login to which one belongs that names no id: the client's only user, or a user of several whose events wait.
+    /// The login to which one belongs that names no id: that of the client's only user, with which its feed came, or of a
+    /// user of several whose events wait.
     fn adopter(&self, subject: &Subject, now: Micros) -> Option<Arc<Cell>> {
+        let is_theirs = |cell: &&Arc<Cell>| &*cell.name() == subject.name();
         let waits = |cell: &&Arc<Cell>| cell.is_watched() && !cell.is_live(now);
-        let found = match &self.users {
-            Users::Unknown => None,
-            Users::One(cell) => Some(cell).filter(|cell| &*cell.name() == subject.name()),
-            Users::Several => self.cells().filter(waits).find(|cell| &*cell.name() == subject.name()),
-        };
-        found.cloned()
+        let only = self.feeds.iter().rev().find(is_theirs);
+        only.or_else(|| self.cells().filter(waits).find(is_theirs)).cloned()
+    }
+
+    /// Remembers the login of a feed. Of too many the oldest goes on which no feed rests.
+    fn keep_for_feed(&mut self, cell: &Arc<Cell>) {
+        self.feeds.retain(|it| !Arc::ptr_eq(it, cell));
+        if self.feeds.len() >= FEEDS
+            && let Some(at) = self.feeds.iter().position(|it| !it.is_watched())
+        {
+            self.feeds.remove(at);
+        }
+        self.feeds.push(Arc::clone(cell));
+    }
+
+    /// Whoever logs in frees all that waits for that user, under whichever id: two threads of a client that log in at once
+    /// leave two logins, of which the client then uses one and a feed perhaps rests on the other.
+    fn free(&self, cell: &Arc<Cell>, now: Micros) {
+        let Some(subject) = cell.subject(now).as_deref().and_then(Option::as_ref).cloned() else { return };
+        for waiting in self.same_user(cell).filter(|it| !it.is_live(now) && it.is_watched()) {
+            // One that was cut off after this login was made stays so.
+            let _ = waiting.rebind(&subject);
+        }
+    }
+
+    /// The other logins of the user of `cell`.
+    fn same_user(&self, cell: &Arc<Cell>) -> impl Iterator<Item = &Arc<Cell>> {
+        let name = cell.name();
+        self.cells().filter(move |it| !Arc::ptr_eq(it, cell) && it.name() == name)
     }
 
     /// Of the logins of that principal the one that lasts longest.

@@ -43,12 +43,7 @@ pub(super) fn open(exchange: &mut Exchange<'_>, hello: &ClientHello) -> Answer {
             let error = AuthError::Required(NO_CREDENTIALS.to_owned());
             deny(exchange, &facts, &error)
         }
-        SecurityMode::MultiUserFeed => {
-            if let Some(logins) = &exchange.client.logins {
-                logins.has_several_users();
-            }
-            begin(exchange, facts, None)
-        }
+        SecurityMode::MultiUserFeed => begin(exchange, facts, None),
     }
 }
 
@@ -124,31 +119,19 @@ fn begin(exchange: &mut Exchange<'_>, facts: Facts, cell: Option<Arc<Cell>>) -> 
     let key = exchange.client.key.clone();
     let logins = exchange.core.security.as_ref().map(|security| security.connect(&key));
     let primary = facts.mode == CommunicationMode::PrimaryServerToClient;
-    let opening = Opening { key, client: facts.client.clone(), logins, cell: cell.clone(), primary };
+    let opening = Opening { key, client: facts.client.clone(), logins, cell, primary };
     let opened = exchange.core.feeds.open(opening);
     Answer::Wait(Box::pin(async move {
         let opened = opened.await;
         let completion: Completion = Box::new(move |exchange| {
             Ok(match opened {
-                Ok(Ok(opened)) => {
-                    settle(exchange, cell.as_ref());
-                    welcome(exchange, &facts, opened)
-                }
+                Ok(Ok(opened)) => welcome(exchange, &facts, opened),
                 Ok(Err(error)) => refuse(exchange, &facts, &refusal(error)),
                 Err(ending) => deny(exchange, &facts, &AuthError::Unavailable(ending.to_string())),
             })
         });
         completion
     }))
-}
-
-/// The feed is open: whoever has shown credentials for it is the client's one user.
-fn settle(exchange: &Exchange<'_>, cell: Option<&Arc<Cell>>) {
-    if let (Some(security), Some(logins), Some(cell)) =
-        (&exchange.core.security, &exchange.client.logins, cell)
-    {
-        logins.belongs_to(security, cell, exchange.now);
-    }
 }
 
 fn welcome(exchange: &Exchange<'_>, facts: &Facts, opened: Opened) -> Answer {

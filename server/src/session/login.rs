@@ -5,6 +5,7 @@ use druse_protocol::codec::Message;
 use druse_protocol::compat::NO_CREDENTIALS;
 use druse_protocol::message::acknowledgement::Acknowledgement;
 use druse_protocol::message::credentials::{RemoveUserAuth, UserCredentials, UserCredentialsReply};
+use druse_protocol::message::feed::notice::FEED_PROPERTY;
 
 use super::client::Shown;
 use super::exchange::{Answer, Completion, Exchange};
@@ -51,6 +52,7 @@ fn begin(
         let text = "this user has just logged in here, and that login is still good";
         return Err(AuthError::Failed(text.to_owned()));
     }
+    let takes_notices = credentials.get(FEED_PROPERTY).is_some();
     let request = LoginRequest {
         credentials,
         peer: exchange.client.peer.clone(),
@@ -61,17 +63,24 @@ fn begin(
     let asked = security.authenticate(logins, request, exchange.now);
     Ok(Answer::Wait(Box::pin(async move {
         let login = asked.await;
-        let completion: Completion = Box::new(move |exchange| admit(exchange, login));
+        let completion: Completion = Box::new(move |exchange| admit(exchange, login, takes_notices));
         completion
     })))
 }
 
 /// The manager has answered.
-fn admit(exchange: &mut Exchange<'_>, login: Result<Authenticated, AuthError>) -> Result<Answer, Failure> {
+fn admit(
+    exchange: &mut Exchange<'_>,
+    login: Result<Authenticated, AuthError>,
+    takes_notices: bool,
+) -> Result<Answer, Failure> {
     let admitted = login.and_then(|login| {
         let (Some(security), Some(logins)) = (&exchange.core.security, &exchange.client.logins) else {
             return Err(crate::security::unknown_user());
         };
+        if takes_notices {
+            logins.note_takes_notices();
+        }
         let admitted = logins.admit(security, &login, exchange.now)?;
         let (name, expires_at) = (login.subject().name(), login.subject().expires_at());
         if admitted.renewed {

@@ -343,8 +343,9 @@ impl Turn<'_> {
 
     /// Remembers on whose behalf something goes on.
     fn with_user(&self, under_way: UnderWay) -> UnderWay {
-        let is_login = under_way.ask.kind == MessageType::UserCredentialMessage;
-        UnderWay { user: self.serving.client.user().filter(|_| !is_login).cloned(), ..under_way }
+        let kind = under_way.ask.kind;
+        let rests_on_none = kind == MessageType::UserCredentialMessage || command::outlives_login(kind);
+        UnderWay { user: self.serving.client.user().filter(|_| !rests_on_none).cloned(), ..under_way }
     }
 
     fn fail(&mut self, ask: Ask, framing: Framing, failure: &Failure) {
@@ -401,6 +402,9 @@ fn bind(exchange: &mut Exchange<'_>, shown: Shown) -> Result<(), Failure> {
         exchange.client.bind_any(named, exchange.now)?;
     } else {
         exchange.client.bind(named)?;
+    }
+    if command::outlives_login(exchange.ask.kind) {
+        return Ok(());
     }
     exchange.check_login()
 }

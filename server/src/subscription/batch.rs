@@ -9,6 +9,8 @@ use druse_protocol::message::key::KeyRef;
 use super::feed::{Feed, State, Turn};
 use super::frames;
 use super::lane::{Item, Lane, Pending};
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use crate::security::Wanted;
 
 /// The most that one write takes.
@@ -83,7 +85,7 @@ pub(crate) enum Wish {
     WriteLast,
     /// Be closed in peace: the client has everything that was begun.
     Finish,
-    /// Be closed at once.
+    /// Be closed at once, behind the last word in the batch if it takes that without waiting.
     Cut,
 }
 
@@ -91,15 +93,19 @@ impl Feed {
     /// Fills a batch with what may go out now.
     pub(super) fn fill(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) -> Wish {
         self.keep_time(turn);
-        if self.cut {
-            return Wish::Cut;
-        }
         while let Some(frame) = self.owed.pop_front() {
             batch.push(Origin::Owed, frame);
         }
+        if self.cut {
+            return Wish::Cut;
+        }
         match self.state {
             State::Running if self.resume.is_none() => self.fill_from_lanes(batch, turn),
-            State::Draining { until } if batch.is_empty() || turn.now >= until => return Wish::Finish,
+            State::Draining { until } if batch.is_empty() || turn.now >= until => {
+                // Who can be asked for a login may be about to give the feed up for want of one, and read no further.
+                self.flushed = batch.is_empty() && !self.client.version.knows_expiry();
+                return Wish::Finish;
+            }
             State::Draining { .. } => return Wish::Write,
             _ => {}
         }
@@ -132,6 +138,10 @@ impl Feed {
     }
 
     fn fill_from_lanes(&mut self, batch: &mut Batch, turn: &mut Turn<'_>) {
+        #[cfg(test)]
+        if bug::is_in(Bug::HoldsAll) && self.lanes.iter().any(|lane| !lane.is_live(turn.now)) {
+            return;
+        }
         let count = self.lanes.len();
         let mut idle = 0;
         while idle < count && !batch.is_full() {
@@ -159,6 +169,7 @@ impl Feed {
                 left.push((origin, frame));
                 continue;
             }
+            self.between_frames = begun == frame.len();
             if begun < frame.len() {
                 self.owed.push_back(frame.slice(begun..));
             }

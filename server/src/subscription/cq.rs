@@ -44,7 +44,8 @@ pub(super) struct QuerySubscriber {
 #[derive(Default)]
 pub(super) struct QueryIndex {
     predicates: CqIndex,
-    queries: HashMap<u64, Query>,
+    /// In order: everybody hears of changes in the order in which queries came.
+    queries: BTreeMap<u64, Query>,
     by_text: HashMap<Arc<str>, u64>,
     next: u64,
 }

@@ -202,6 +202,8 @@ impl ShardTask {
                     return;
                 }
                 Wish::Cut => {
+                    // What it does not take now it does not get.
+                    let _ = socket.write(&batch);
                     self.close(id);
                     return;
                 }

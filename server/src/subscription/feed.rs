@@ -46,7 +46,7 @@ pub(crate) struct FeedClient {
     pub(crate) conflates: bool,
     /// Whether the client has several users, none of whom the feed itself belongs to.
     pub(crate) has_several_users: bool,
-    /// Whether the client understands notices: it is one of ours.
+    /// Whether the client has said with its feed that it understands notices: it is one of ours.
     pub(crate) takes_notices: bool,
     /// For logs.
     pub(crate) name: Arc<str>,
@@ -122,6 +122,8 @@ pub(crate) struct Feed {
     pub(super) turn_of: usize,
     /// Goes out before anything else: the rest of a frame, and messages that are no changes.
     pub(super) owed: VecDeque<Bytes>,
+    /// Whether the socket stands between two messages: it has been greeted, and nothing was begun that is not finished.
+    pub(super) between_frames: bool,
     pub(super) unacknowledged: Unacknowledged,
     pub(super) interest: Vec<Registration>,
     pub(super) cqs: Vec<Cq>,
@@ -142,8 +144,12 @@ pub(crate) struct Feed {
     pub(super) cut: bool,
     /// Whether the client has said that it will not come back.
     pub(super) leaves: bool,
-    /// When the socket of before went, until the client has registered something since; the earliest time of all once the
-    /// client has a socket again.
+    /// Whether the socket took everything that was begun before it was closed, and the client will read it.
+    pub(super) flushed: bool,
+    /// When a socket came last, and when the one before.
+    opened: (Micros, Micros),
+    /// When the socket of before went, until the client has registered something since; the earliest time of all if the node
+    /// has ended it, or once the client has a socket again.
     pub(super) away_since: Option<Micros>,
 }
 
@@ -188,6 +194,7 @@ impl Feed {
             next_lane: 1,
             turn_of: 0,
             owed: VecDeque::new(),
+            between_frames: false,
             unacknowledged: Unacknowledged::default(),
             interest: Vec::new(),
             cqs: Vec::new(),
@@ -202,6 +209,8 @@ impl Feed {
             bell,
             cut: false,
             leaves: false,
+            flushed: false,
+            opened: (Micros::MIN, Micros::MIN),
             away_since: None,
         }
     }
@@ -209,6 +218,11 @@ impl Feed {
     /// Whether events go out.
     pub(super) fn is_running(&self) -> bool {
         self.state == State::Running
+    }
+
+    /// Whether the client understands notices. Of one with several users only their logins can tell.
+    pub(super) fn takes_notices(&self) -> bool {
+        self.client.takes_notices || self.logins.as_ref().is_some_and(|logins| logins.takes_notices())
     }
 
     /// Whether the client's queue outlives its connections by its own wish.
@@ -227,11 +241,15 @@ impl Feed {
         self.lanes.iter().fold(sent, |(events, bytes), lane| (events + lane.events, bytes + lane.bytes))
     }
 
-    /// The lane of a user among several; a new one if there is none.
+    /// The lane of a user among several, which goes on under the login that the user has now; a new one if there is none.
     pub(super) fn lane_of(&mut self, cell: &Arc<Cell>, passed: u64) -> u32 {
-        let is_theirs = |lane: &&Lane| lane.cell.as_ref().is_some_and(|it| Arc::ptr_eq(it, cell));
-        if let Some(lane) = self.lanes.iter().find(is_theirs) {
-            return lane.number;
+        let is_theirs = |lane: &&Lane| lane.cell.as_ref().is_some_and(|it| it.name() == cell.name());
+        if let Some(number) = self.lanes.iter().find(is_theirs).map(|lane| lane.number) {
+            self.rebind(number, cell);
+            if let Some(lane) = self.lane(number) {
+                lane.awaits_user = false;
+            }
+            return number;
         }
         let number = self.next_lane;
         self.next_lane += 1;
@@ -316,16 +334,26 @@ impl Feed {
     /// Changes were dropped that nobody has looked at.
     pub(super) fn miss(&mut self, first: u64, last: u64, turn: &Turn<'_>) {
         for number in self.lanes.iter().map(|lane| lane.number).collect::<Vec<_>>() {
-            if let Some(lane) = self.lane(number) {
-                lane.lost = merged(lane.lost, Some((first, last)));
-                self.overflow(number, turn);
-            }
+            self.lose(number, (first, last), turn);
         }
+    }
+
+    /// Changes of a lane are gone, and with them what waits behind them.
+    fn lose(&mut self, number: u32, range: (u64, u64), turn: &Turn<'_>) {
+        if let Some(lane) = self.lane(number) {
+            lane.lost = merged(lane.lost, Some(range));
+            self.overflow(number, turn);
+        }
+    }
+
+    /// Whether the end of the feed is the only way to tell the client that events were lost. One of our own is told the range
+    /// over the feed that it has, and so are the queries of several users.
+    fn must_return(&self) -> bool {
+        !self.client.has_several_users && !self.takes_notices()
     }
 
     /// More waits than may: what waits is dropped, and the client is made to fetch the present state.
     pub(super) fn overflow(&mut self, number: u32, turn: &Turn<'_>) {
-        let single = !self.client.has_several_users;
         let sent = self.unacknowledged.drop_lane(number);
         let Some(lane) = self.lane(number) else { return };
         lane.lost = merged(lane.lost, sent);
@@ -335,7 +363,7 @@ impl Feed {
         turn.metrics.feeds.events_lost.add(last.saturating_sub(first) + 1);
         tracing::warn!(client = %self.client.name, lane = number, first, last, "events were dropped: the client is resynchronised");
         // A secondary goes on collecting nothing: its client learns of it when this node is to tell.
-        if single && self.state != State::Secondary {
+        if self.must_return() && self.state != State::Secondary {
             self.drain(turn.now);
         }
     }
@@ -350,11 +378,23 @@ impl Feed {
         metrics.lanes_held.add(-i64::try_from(held).unwrap_or_default());
     }
 
-    /// Whether a goodbye on a connection that the client has had since then means only this connection. A Java client that
-    /// finds its server to have failed while it was opening the way back closes what it has just opened, with the words
-    /// with which it leaves for good, and tries again (Geode's QueueManagerImpl.addToConnectionList).
+    /// Whether a goodbye on a connection that the client has had since then means only this connection. A Java client says it
+    /// with the words with which it leaves for good, and tries again, if it finds its server to have failed while it was
+    /// opening the way back (Geode's `QueueManagerImpl.addToConnectionList`), and sometimes when its feed has ended
+    /// (`checkEndpoint`).
+    /// The node may not have heard yet that the socket is gone: a connection that is newer than the socket is on the way
+    /// back, too. A client that has nothing registered has nothing to come back to.
     pub(super) fn is_coming_back(&self, since: Micros) -> bool {
-        self.away_since.is_some_and(|lost| since >= lost)
+        let has_any = !self.interest.is_empty() || !self.cqs.is_empty();
+        has_any && (since > self.opened.0 || self.away_since.is_some_and(|lost| since >= lost))
+    }
+
+    /// One of several users runs a query over a connection that is older than the opening before the last one. A client
+    /// opens that connection anew before its feed, so that the socket is somebody else's, who has shown no credentials.
+    pub(super) fn suspect(&mut self, since: Micros, now: Micros) {
+        if self.client.has_several_users && self.connected && since < self.opened.1 {
+            self.drain(now);
+        }
     }
 
     /// Ends the socket as soon as what was begun is out.
@@ -375,8 +415,9 @@ impl Feed {
         turn.metrics.feeds.opened.inc();
         let waiting = self.size().0;
         self.owed.clear();
-        (self.cut, self.leaves) = (false, false);
+        (self.cut, self.leaves, self.between_frames, self.flushed) = (false, false, false, false);
         self.last_write = turn.now;
+        self.opened = (turn.now, self.opened.0);
         for lane in self.lanes.iter_mut().filter(|lane| lane.number > 0 && lane.cell.is_some()) {
             lane.awaits_user = true;
         }
@@ -423,7 +464,7 @@ impl Feed {
         }
         self.owed.push_back(frames::marker(turn.stamp));
         self.state = State::Running;
-        if !self.client.has_several_users && self.lanes.iter().any(|lane| lane.lost.is_some()) {
+        if self.must_return() && self.lanes.iter().any(|lane| lane.lost.is_some()) {
             self.drain(turn.now);
         }
     }
@@ -439,7 +480,9 @@ impl Feed {
     pub(super) fn disconnect(&mut self, turn: &Turn<'_>) -> bool {
         if std::mem::take(&mut self.connected) {
             turn.metrics.feeds.away.inc();
-            self.away_since.get_or_insert(turn.now);
+            // A feed that the node itself has ended may be followed by a goodbye on any connection, see `is_coming_back`.
+            let is_ours = matches!(self.state, State::Draining { .. });
+            self.away_since.get_or_insert(if is_ours { Micros::MIN } else { turn.now });
         }
         self.owed.clear();
         self.resume = None;
@@ -447,8 +490,8 @@ impl Feed {
         self.tell_again();
         let trimmed = self.unacknowledged.take_trimmed();
         // A socket that was closed in peace has brought everything that was written to it.
-        if let Some((first, last)) = trimmed.filter(|_| !matches!(self.state, State::Draining { .. })) {
-            self.miss(first, last, turn);
+        if !self.flushed {
+            trimmed.into_iter().for_each(|(lane, range)| self.lose(lane, range, turn));
         }
         let revoked = std::mem::take(&mut self.cut);
         match self.client.durable {

@@ -123,6 +123,11 @@ impl Lane {
         self.cell.as_ref().is_none_or(|cell| cell.is_live(now))
     }
 
+    /// Whether its user is to be asked for a login, by an id that nobody else may learn.
+    pub(super) fn is_to_be_asked(&self) -> bool {
+        self.wait.since.is_some() && !self.awaits_user
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -208,6 +213,25 @@ impl Lane {
             self.events += 1;
         }
         self.items.push_front(item);
+    }
+
+    /// Of these changes that wait, values are wanted, too, if they go to anybody who has interest.
+    pub(super) fn want_values(&mut self, of: impl Fn(&Pending) -> bool) {
+        for item in &mut self.items {
+            if let Item::Event(pending) = item
+                && pending.interest == Some(false)
+                && of(pending)
+            {
+                pending.interest = Some(true);
+            }
+        }
+    }
+
+    /// The same of the last change, if it is that one.
+    pub(super) fn last_wants_value(&mut self, seq: u64) {
+        if let Some(last) = self.last().filter(|last| last.seq() == seq && last.interest.is_some()) {
+            last.interest = Some(true);
+        }
     }
 
     /// Drops everything and remembers what it was.

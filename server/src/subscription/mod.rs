@@ -35,6 +35,8 @@ mod reauthentication;
 pub(crate) mod requests;
 mod shard;
 mod shared;
+#[cfg(test)]
+pub(crate) mod sim;
 pub(crate) mod snapshot;
 mod stamp;
 mod told;

@@ -14,6 +14,11 @@ use crate::security::{Cell, CellWatcher, ClientLogins};
 /// Durable clients that are remembered because they did not come back in time; the oldest are forgotten first.
 const REMEMBERED: usize = 10_000;
 
+/// What a durable client is told whose queue is there no more, instead of the events that wait in it.
+const NO_QUEUE: i32 = -2;
+/// And one whose queue went because it stayed away for too long.
+const TIMED_OUT: i32 = -1;
+
 /// A client that wants to be told of changes.
 pub(crate) struct Opening {
     /// By which the client's connections are told to be of one client.
@@ -126,8 +131,8 @@ impl Shard {
         let Opening { key, client, logins, cell, primary } = opening;
         let queue_size = match client.durable {
             None => 0,
-            Some(_) if self.timed_out.forget(&key) => -1,
-            Some(_) => -2,
+            Some(_) if self.timed_out.forget(&key) => TIMED_OUT,
+            Some(_) => NO_QUEUE,
         };
         let id = self.insert(|id| Feed::new(id, key, client, logins, cell, bell(id), now));
         let passed = self.passed();
@@ -156,7 +161,10 @@ impl Shard {
                 feed.rebind(0, cell);
             }
             let waiting = feed.connect(opening.primary, passed, turn);
-            if feed.is_durable() {
+            if feed.is_durable() && anew {
+                // As if there were none: what it held is gone, and of one that was kept nothing would be missed.
+                opened.queue_size = NO_QUEUE;
+            } else if feed.is_durable() {
                 opened.endpoint_type = if was_secondary { 1 } else { 2 };
                 opened.queue_size = i32::try_from(waiting).unwrap_or(i32::MAX);
             } else if !anew {

@@ -16,6 +16,8 @@ use druse_protocol::time::Micros;
 
 use super::feed::{Feed, Turn, merged};
 use super::policies::FeedPolicies;
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use super::told::Loss;
 use super::{cq, frames};
 use crate::metrics::FeedMetrics;
@@ -40,6 +42,9 @@ impl Feed {
                 Standing::Revoked => self.revoke(at - 1, turn),
                 Standing::Closed if self.client.has_several_users => {
                     at -= 1;
+                    if self.goes_over(at, turn.now) {
+                        continue;
+                    }
                     self.drop_lane(at, &turn.metrics.feeds);
                 }
                 Standing::Closed => {
@@ -55,6 +60,10 @@ impl Feed {
     fn release(&mut self, at: usize, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map_or(0, |cell| cell.generation());
+        #[cfg(test)]
+        if bug::is_in(Bug::KeptWait) && lane.wait.since.is_some() {
+            return;
+        }
         lane.wait.end = lane.cell.as_ref().map(|cell| cell.deadline());
         if lane.wait.since.take().is_some() {
             lane.wait.next_ask = None;
@@ -69,6 +78,9 @@ impl Feed {
 
     /// The login has run out: what is due waits, and the client is asked.
     fn hold(&mut self, at: usize, turn: &mut Turn<'_>) {
+        if self.goes_on(at, turn.now) {
+            return self.release(at, turn);
+        }
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let (stale, logins) = lane.cell.as_ref().map_or((0, 0), |cell| (cell.stale_logins(), cell.logins()));
         let logins_before = std::mem::replace(&mut lane.wait.logins, logins);
@@ -90,28 +102,55 @@ impl Feed {
             self.renewal.at = None;
         }
         self.tell(at, LaneNews::Held);
-        if self.client.has_several_users && !self.client.takes_notices {
+        if self.client.has_several_users && !self.takes_notices() {
             self.tell_queries_of_end(at, turn);
         } else {
             self.schedule_ask(at, turn);
         }
     }
 
+    /// Whether one user among several has a newer login under another id, with which the lane goes on. What comes later
+    /// is not looked for: whoever logs in frees the lane.
+    fn goes_on(&self, at: usize, now: Micros) -> bool {
+        let Some(lane) = self.lanes.get(at).filter(|lane| lane.wait.since.is_none()) else { return false };
+        let (Some(logins), Some(cell)) = (&self.logins, &lane.cell) else { return false };
+        self.client.has_several_users && logins.go_on(cell, now)
+    }
+
+    /// Whether a user whose id was taken away has a login under another one, with which the lane goes on.
+    fn goes_over(&mut self, at: usize, now: Micros) -> bool {
+        let Some((number, cell)) =
+            self.lanes.get(at).and_then(|lane| Some((lane.number, lane.cell.as_ref()?)))
+        else {
+            return false;
+        };
+        let other = self.logins.as_ref().and_then(|logins| logins.login_of(&cell.name(), now));
+        let other = other.filter(|other| other.standing(now) != Standing::Closed);
+        other.inspect(|other| self.rebind(number, other)).is_some()
+    }
+
     /// The login was ended from outside: nothing goes out any more, and nobody is asked.
     fn revoke(&mut self, at: usize, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        if lane.wait.since.is_none() {
+        lane.wait.next_ask = None;
+        let is_new = lane.wait.since.is_none();
+        if is_new {
             lane.wait.since = Some(turn.now);
             turn.metrics.feeds.lanes_held.inc();
-            self.tell(at, LaneNews::Revoked);
         }
-        let Some(lane) = self.lanes.get_mut(at) else { return };
-        lane.wait.next_ask = None;
         if at == 0 {
             self.renewal.at = None;
         }
-        if !self.client.has_several_users {
-            self.cut = true;
+        if self.client.has_several_users {
+            if is_new {
+                self.tell(at, LaneNews::Revoked);
+            }
+        } else if !std::mem::replace(&mut self.cut, true) {
+            // Nothing that was due goes out any more, the rest of a frame neither; but one of our own clients is told why.
+            self.owed.clear();
+            if self.between_frames {
+                self.tell(at, LaneNews::Revoked);
+            }
         }
     }
 
@@ -156,7 +195,7 @@ impl Feed {
     /// Asks now, or as soon as it may be asked again.
     fn schedule_ask(&mut self, at: usize, turn: &mut Turn<'_>) {
         // A Java client with several users cannot tell whose login is meant, and ends its feed.
-        let knows_whose = !self.client.has_several_users || self.client.takes_notices;
+        let knows_whose = !self.client.has_several_users || self.takes_notices();
         if !self.client.version.knows_expiry() || !knows_whose {
             return;
         }
@@ -175,7 +214,7 @@ impl Feed {
         }
         for at in 0..self.lanes.len() {
             let Some(lane) = self.lanes.get_mut(at) else { return };
-            if lane.wait.since.is_none() || lane.wait.next_ask.is_none_or(|ask| turn.now < ask) {
+            if !lane.is_to_be_asked() || lane.wait.next_ask.is_none_or(|ask| turn.now < ask) {
                 continue;
             }
             lane.wait.next_ask = None;
@@ -227,8 +266,9 @@ impl Feed {
             return None;
         }
         let give_up = self.give_up_at(policies).filter(|_| !self.client.has_several_users);
-        let waits = self.lanes.iter().flat_map(|lane| [lane.wait.next_ask, lane.wait.retry]);
-        waits.flatten().chain(give_up).min()
+        let to_be_asked = self.lanes.iter().filter(|lane| lane.is_to_be_asked());
+        let retries = self.lanes.iter().filter_map(|lane| lane.wait.retry);
+        to_be_asked.filter_map(|lane| lane.wait.next_ask).chain(retries).chain(give_up).min()
     }
 
     /// A lane without a login that could ever be good again.
@@ -245,7 +285,9 @@ impl Feed {
 
     /// Tells one of our own clients.
     fn tell(&mut self, at: usize, news: LaneNews) {
-        if self.client.takes_notices && self.connected {
+        // Whoever has opened the feed anew has not shown to be one of its users.
+        let is_known = self.lanes.get(at).is_some_and(|lane| !lane.awaits_user);
+        if self.takes_notices() && self.connected && is_known {
             let user = self.user_of(at).unwrap_or(druse_protocol::message::feed::notice::SINGLE_USER);
             self.owed.push_back(frames::news(user, news));
         }
@@ -265,6 +307,7 @@ impl Feed {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let generation = lane.cell.as_ref().map(|cell| cell.generation());
         if !turn.policies.tell_queries
+            || lane.awaits_user
             || !self.connected
             || std::mem::replace(&mut lane.told, generation) == generation
         {
@@ -279,18 +322,26 @@ impl Feed {
         if !self.connected || !self.is_running() {
             return;
         }
-        let Some(lane) = self.lanes.get_mut(at) else { return };
-        let Some((from, to)) = merged(lane.lost.take(), lane.untold.take()) else { return };
+        let Some(lane) = self.lanes.get_mut(at).filter(|lane| !lane.awaits_user) else { return };
         let number = lane.number;
+        let lost = merged(lane.lost.take(), lane.untold.take());
+        self.tell_lost_queries(number, turn);
+        let Some((from, to)) = lost else { return };
         let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.tell(at, LaneNews::Lost { from: place(from), to: place(to) });
-        self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
-        self.told.add(Loss::Events { lane: number, from, to }, turn.stamp.last_message());
+        let is_numbered = self.tell_queries(number, &format!("events {from} to {to} were lost"), turn);
+        // A notice has no number of its own: whatever is numbered next comes behind it.
+        let message = turn.stamp.last_message() + i64::from(!is_numbered);
+        self.told.add(Loss::Events { lane: number, from, to }, message);
     }
 
-    fn tell_queries(&mut self, lane: u32, what: &str, turn: &mut Turn<'_>) {
+    /// Returns whether there is a query to be told.
+    fn tell_queries(&mut self, lane: u32, what: &str, turn: &mut Turn<'_>) -> bool {
+        let mut has_queries = false;
         for (region, names) in cq::by_region(self.cqs.iter().filter(|cq| cq.lane == lane)) {
             self.owed.push_back(frames::query_error(turn.stamp, &region, &names, what));
+            has_queries = true;
         }
+        has_queries
     }
 }

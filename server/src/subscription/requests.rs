@@ -49,6 +49,8 @@ pub(crate) struct QueryRequest {
     pub(crate) durable: bool,
     /// Whose it is; `None` where nobody is asked.
     pub(crate) user: Option<Arc<Cell>>,
+    /// When the connection said hello over which it comes.
+    pub(crate) since: Micros,
 }
 
 impl Shard {
@@ -77,7 +79,15 @@ impl Shard {
                 }
                 // Also of a new registration: an older one of the same keys may have changes that wait.
                 let line = feed.line(0);
-                let snapshot = Snapshot::of_interest(region, Matcher::new(interest), line, passed);
+                let matcher = Matcher::new(interest);
+                if request.values
+                    && let Some(lane) = feed.lane(0)
+                {
+                    let is_meant =
+                        |it: &Pending| it.change.change.region == region && matcher.concerns(it.change.key());
+                    lane.want_values(is_meant);
+                }
+                let snapshot = Snapshot::of_interest(region, matcher, line, passed);
                 feed.watch_for(&snapshot, 0);
                 snapshot
             });
@@ -126,6 +136,7 @@ impl Shard {
         now: Micros,
     ) -> Result<Option<Arc<Snapshot>>, NoFeed> {
         let id = self.find_settled(key)?;
+        self.with_feed(id, now, |feed, _| feed.suspect(request.since, now));
         let (passed, last) = (self.passed(), self.last_seq());
         let known = self.feed(id).and_then(|feed| feed.cq(&request.name).cloned());
         let known =
@@ -320,6 +331,18 @@ impl Shard {
 impl super::feed::Feed {
     fn cq(&self, name: &[u8]) -> Option<&Cq> {
         self.cqs.iter().find(|cq| *cq.name == *name)
+    }
+
+    /// Queries that are there again, and whose listeners have perhaps not heard it because the connection broke, are told
+    /// once more before their events go on.
+    pub(super) fn tell_lost_queries(&mut self, lane: u32, turn: &mut Turn<'_>) {
+        if self.lost_queries.is_empty() {
+            return;
+        }
+        let of_lane = self.cqs.iter().filter(|cq| cq.lane == lane);
+        for (name, path) in of_lane.map(|cq| (Arc::clone(&cq.name), cq.path.clone())).collect::<Vec<_>>() {
+            self.tell_lost_query(&name, &path, turn);
+        }
     }
 
     /// A query that a resynchronisation took is there again: its listeners hear that they have missed something.

@@ -183,7 +183,13 @@ impl Shard {
                 dirty.push_back(feed.id);
             }
         };
-        let interested = |it: Subscriber| offer(it.feed, 0, it.after, Some(it.values), None);
+        let mut late = Vec::new();
+        let interested = |it: Subscriber| {
+            if it.values && it.after >= shared.seq() {
+                late.push(it.feed);
+            }
+            offer(it.feed, 0, it.after, Some(it.values), None);
+        };
         if shared.change.kind == ChangeKind::Clear {
             entry.interest.of_region(interested);
         } else {
@@ -193,6 +199,13 @@ impl Shard {
             let hit = CqHit { name: Arc::clone(&it.name), operation };
             offer(it.feed, it.lane, it.after, None, Some(hit));
         });
+        // Interest in values that came after the change is answered as of the lane's line: an older interest in keys alone
+        // must not take the value away behind the answer.
+        for id in late {
+            if let Some(lane) = feeds.get_mut(&id).and_then(|feed| feed.lane(0)) {
+                lane.last_wants_value(shared.seq());
+            }
+        }
     }
 
     /// The log was trimmed before it was looked at: every feed has missed something.
@@ -428,7 +441,7 @@ impl Shard {
     pub(crate) fn relieve_node(&mut self, now: Micros) -> bool {
         let metrics = &self.context.metrics.feeds;
         let bound = self.context.policies.node_bytes;
-        if usize::try_from(metrics.kept_bytes.get()).is_ok_and(|kept| kept <= bound) {
+        if usize::try_from(metrics.kept_bytes.get()).unwrap_or_default() <= bound {
             return false;
         }
         let share = bound / usize::try_from(metrics.live.get()).unwrap_or_default().max(1);
@@ -436,6 +449,12 @@ impl Shard {
         let Some((_, id)) = longest.filter(|(bytes, _)| *bytes > share) else { return false };
         self.with_feed(id, now, |feed, turn| feed.overflow(feed.heaviest(), turn));
         true
+    }
+
+    /// How many feeds there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.feeds.len()
     }
 
     /// Counts what waits, for metrics.

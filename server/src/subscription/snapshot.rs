@@ -18,6 +18,8 @@ use super::cq::CqTarget;
 use super::frames::CqHit;
 use super::interest::{Interest, Matcher};
 use super::shared::SharedChange;
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
 use crate::engine::{Record, RegionId};
 
 /// The entries at a line, as far as they differ from now.
@@ -26,10 +28,18 @@ pub(crate) struct Snapshot {
     target: Target,
     /// Changes up to this place are in; later ones are not.
     line: u64,
-    before: Mutex<HashMap<Box<[u8]>, Option<Record>>>,
+    before: Mutex<HashMap<Box<[u8]>, Noted>>,
     /// The shard has looked at all changes up to this place.
     passed: AtomicU64,
     progress: Notify,
+}
+
+/// What is known of a key that has changed behind the line.
+struct Noted {
+    /// What stood there at the line, until it has been told.
+    before: Option<Record>,
+    /// Place of the last change that the client is told.
+    last: u64,
 }
 
 /// Which changes count.
@@ -48,6 +58,8 @@ impl Snapshot {
     }
 
     fn new(region: RegionId, target: Target, line: u64, passed: u64) -> Arc<Self> {
+        #[cfg(test)]
+        let line = if bug::is_in(Bug::SnapshotAtNow) { u64::MAX } else { line };
         Arc::new(Self {
             region,
             target,
@@ -70,8 +82,12 @@ impl Snapshot {
             return;
         }
         let mut before = self.before.lock();
-        if !before.contains_key(shared.key()) {
-            before.insert(shared.key().into(), shared.old().cloned());
+        match before.get_mut(shared.key()) {
+            Some(noted) => noted.last = noted.last.max(shared.seq()),
+            None => {
+                let noted = Noted { before: shared.old().cloned(), last: shared.seq() };
+                before.insert(shared.key().into(), noted);
+            }
         }
     }
 
@@ -107,7 +123,8 @@ impl Snapshot {
             if matches!(self.target, Target::Query(_)) {
                 // A row is told once: a change that comes before the walk ends must not make `rest` tell it again. Of
                 // entries the client makes one, however often they come.
-                self.before.lock().entry(now.key().into()).or_insert(None);
+                let told = Noted { before: None, last: now.seq() };
+                self.before.lock().entry(now.key().into()).or_insert(told);
             }
             return Ok(Some(now.clone()));
         }
@@ -116,15 +133,24 @@ impl Snapshot {
         }
         // What has been told is not told again by `rest`.
         match self.before.lock().get_mut(now.key()) {
-            Some(before) => Ok(before.take()),
+            Some(noted) => {
+                let before = noted.before.take();
+                Ok(if self.is_untold(now, noted.last) { Some(now.clone()) } else { before })
+            }
             // A change that does not count, such as one of the client's own.
             None => Ok(Some(now.clone())),
         }
     }
 
+    /// Whether an entry is as a change has made it that the client is not told, being its own, although it is told of
+    /// changes before it: nothing else would bring it.
+    fn is_untold(&self, now: &Record, last_told: u64) -> bool {
+        matches!(self.target, Target::Interest(_)) && now.seq() > last_told
+    }
+
     /// What stood there at the line and has not been told: entries that are gone now.
     pub(crate) fn rest(&self) -> Vec<Record> {
-        let gone = self.before.lock().values_mut().filter_map(Option::take).collect::<Vec<_>>();
+        let gone = self.before.lock().values_mut().filter_map(|it| it.before.take()).collect::<Vec<_>>();
         gone.into_iter().filter(|record| self.is_about(record)).collect()
     }
 

@@ -11,6 +11,9 @@
 use druse_protocol::message::feed::FeedEventId;
 use druse_protocol::time::Micros;
 
+#[cfg(test)]
+use super::sim::bug::{self, Bug};
+
 /// Java clients take the low half of a thread apart from here on (`ThreadIdentifier.java`).
 const MESSAGES: u32 = 999_999;
 
@@ -27,11 +30,15 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// Ids of a log and a node. `start` is later than at any earlier start.
     pub(crate) fn new(epoch: u32, member: Vec<u8>, start: Micros) -> Self {
+        #[cfg(test)]
+        let epoch = if bug::is_in(Bug::NoEpoch) { 1 } else { epoch };
         Self { epoch, member, next_message: start.0 }
     }
 
     /// The id of a change on a lane; the node's member stands in for an origin that is the node itself.
     pub(super) fn event<'a>(&'a self, origin: Option<&'a [u8]>, lane: u32, seq: u64) -> FeedEventId<'a> {
+        #[cfg(test)]
+        let lane = if bug::is_in(Bug::OriginalIds) { 0 } else { lane };
         FeedEventId {
             member: origin.unwrap_or(&self.member),
             thread: self.thread(lane),

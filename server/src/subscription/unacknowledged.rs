@@ -3,7 +3,7 @@
 //! A Java client handles its feed on one thread and in order: who acknowledges a change has handled everything that was
 //! written before it, on other lanes too. Geode: `HARegionQueue.java`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use druse_protocol::time::Micros;
@@ -25,8 +25,8 @@ pub(super) struct Unacknowledged {
     bytes: usize,
     /// Whether the client has ever acknowledged anything.
     acknowledges: bool,
-    /// The places that were forgotten although nobody had acknowledged them: from the first to the last.
-    trimmed: Option<(u64, u64)>,
+    /// The places that were forgotten although nobody had acknowledged them: of each lane from the first to the last.
+    trimmed: BTreeMap<u32, (u64, u64)>,
 }
 
 impl Unacknowledged {
@@ -38,7 +38,6 @@ impl Unacknowledged {
     /// Everything up to that change of that lane has been handled.
     pub(super) fn acknowledge(&mut self, lane: u32, seq: u64) {
         self.acknowledges = true;
-        self.trimmed = None;
         // Places rise within a lane: behind the first one above `seq` there is nothing to be found.
         let mut handled = 0;
         for (at, sent) in self.sent.iter().enumerate().filter(|(_, sent)| sent.lane == lane) {
@@ -49,6 +48,14 @@ impl Unacknowledged {
         }
         for sent in self.sent.drain(..handled) {
             self.bytes -= sent.pending.bytes();
+        }
+        if handled > 0 {
+            // What was forgotten had been written before.
+            self.trimmed.clear();
+        } else if let Some((first, last)) = self.trimmed.remove(&lane)
+            && last > seq
+        {
+            self.trimmed.insert(lane, (first.max(seq + 1), last));
         }
     }
 
@@ -62,8 +69,9 @@ impl Unacknowledged {
                 break;
             }
             self.bytes -= first.pending.bytes();
-            let seq = first.pending.seq();
-            self.trimmed = Some(self.trimmed.map_or((seq, seq), |(from, to)| (from.min(seq), to.max(seq))));
+            let (lane, seq) = (first.lane, first.pending.seq());
+            // Places rise within a lane.
+            self.trimmed.entry(lane).or_insert((seq, seq)).1 = seq;
             self.sent.pop_front();
         }
     }
@@ -74,9 +82,9 @@ impl Unacknowledged {
         std::mem::take(&mut self.sent)
     }
 
-    /// Takes the places of what the client has perhaps not received and cannot be sent again.
-    pub(super) fn take_trimmed(&mut self) -> Option<(u64, u64)> {
-        self.trimmed.take()
+    /// Takes the places of what the client has perhaps not received and cannot be sent again, lane by lane.
+    pub(super) fn take_trimmed(&mut self) -> BTreeMap<u32, (u64, u64)> {
+        std::mem::take(&mut self.trimmed)
     }
 
     /// Drops everything of a lane; returns its places, from the first to the last.

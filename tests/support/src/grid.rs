@@ -13,7 +13,7 @@ use crate::manager::Scripted;
 use crate::pipe::Pipes;
 
 /// When virtual time begins. Any instant will do.
-const VIRTUAL_EPOCH: Micros = Micros::from_secs(1_800_000_000);
+pub const VIRTUAL_EPOCH: Micros = Micros::from_secs(1_800_000_000);
 
 /// A running node with a region `orders`, and the manager that guards it.
 pub struct Grid {

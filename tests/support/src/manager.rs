@@ -1,6 +1,7 @@
 //! A security manager that does what a test tells it to, and counts.
 //!
-//! A token reads `name:version`, or `name:version:end` with its end in microseconds. Tokens of a user up to the version
+//! A token reads `name:version`, or `name:version:end` with its end in microseconds; a name may say through which
+//! application it came, as in `ann@app`. Tokens of a user up to the version
 //! that has been expired are over; everything else is decided by fail points.
 
 use std::any::Any;
@@ -9,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use druse_protocol::auth::{
-    AuthError, BoxFuture, Credentials, Login, Operation, Peer, Principal, ResourcePermission,
-    SecurityManager, TOKEN,
+    AuthError, BoxFuture, Credentials, Login, Operation, Peer, Principal, ResourcePermission, Revocation,
+    RevocationScope, RevocationSink, SecurityManager, TOKEN,
 };
 use druse_protocol::time::Micros;
 use parking_lot::Mutex;
@@ -47,6 +48,7 @@ pub struct Tally {
 #[derive(Default)]
 pub struct Scripted {
     script: Mutex<Script>,
+    sinks: Mutex<Vec<Arc<dyn RevocationSink>>>,
 }
 
 #[derive(Default)]
@@ -55,6 +57,7 @@ struct Script {
     /// The highest version seen and the highest expired, by user.
     seen: HashMap<String, u64>,
     expired: HashMap<String, u64>,
+    revoked: HashMap<String, u64>,
     refuse_next: Vec<RefuseNext>,
     login_faults: Vec<(LoginFault, u64)>,
     login_delay: Duration,
@@ -111,6 +114,10 @@ impl Principal for Person {
     fn as_any(&self) -> &dyn Any {
         self
     }
+
+    fn client(&self) -> Option<&str> {
+        self.name.split_once('@').map(|(_, client)| client)
+    }
 }
 
 impl Scripted {
@@ -125,6 +132,28 @@ impl Scripted {
         let mut script = self.script.lock();
         let seen = script.seen.get(user).copied().unwrap_or(0);
         script.expired.insert(user.to_owned(), seen);
+    }
+
+    /// Tokens of `user` up to that version are refused for good, whether or not they have been seen.
+    pub fn refuse_up_to(&self, user: &str, version: u64) {
+        self.script.lock().revoked.insert(user.to_owned(), version);
+    }
+
+    /// Ends all logins in `scope` that were made before `before`, at once, and refuses the tokens of their users that have
+    /// been seen from now on.
+    pub fn revoke(&self, scope: RevocationScope, before: Micros) {
+        let mut script = self.script.lock();
+        for (name, version) in script.seen.clone() {
+            if scope.covers(&Person { name: name.clone(), version }) {
+                let revoked = script.revoked.entry(name).or_default();
+                *revoked = version.max(*revoked);
+            }
+        }
+        drop(script);
+        let revocation = Revocation { scope, before, reason: "the test wants it so".to_owned() };
+        for sink in self.sinks.lock().iter() {
+            sink.revoke(&revocation);
+        }
     }
 
     /// The next `count` questions of that kind about `user` are answered "expired".
@@ -231,6 +260,9 @@ impl Script {
             });
         }
         let version = version.ok_or_else(|| AuthError::Failed("not a token".to_owned()))?;
+        if self.revoked.get(name).is_some_and(|&revoked| version <= revoked) {
+            return Err(AuthError::Failed("the token was revoked".to_owned()));
+        }
         if self.is_expired(name, version) {
             return Err(AuthError::Expired("the token is over".to_owned()));
         }
@@ -301,6 +333,10 @@ impl SecurityManager for Scripted {
         tally.permits += 1;
         *tally.permits_by_version.entry(person.version).or_default() += 1;
         Ok(())
+    }
+
+    fn watch_revocations(&self, sink: Arc<dyn RevocationSink>) {
+        self.sinks.lock().push(sink);
     }
 
     fn logout(&self, principal: &dyn Principal) {

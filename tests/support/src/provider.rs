@@ -24,6 +24,8 @@ struct Inner {
     requests: Mutex<Vec<CredentialRequest>>,
     /// Long enough for a herd to gather.
     takes: Duration,
+    /// The one call that takes longer, and how long.
+    slow: Option<(u64, Duration)>,
     script: Box<Script>,
 }
 
@@ -80,9 +82,20 @@ impl Tokens {
             calls: AtomicU64::new(0),
             requests: Mutex::default(),
             takes: Duration::from_millis(20),
+            slow: None,
             script: Box::new(script),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The same, before it is shared; its n-th answer takes that long.
+    ///
+    /// # Panics
+    /// If it is shared already.
+    #[must_use]
+    pub fn slow_at(mut self, call: u64, takes: Duration) -> Self {
+        Arc::get_mut(&mut self.inner).expect("not shared yet").slow = Some((call, takes));
+        self
     }
 
     /// How often it has been asked.
@@ -106,7 +119,8 @@ impl AuthInitialize for Tokens {
         Box::pin(async move {
             let call = self.inner.calls.fetch_add(1, Ordering::SeqCst) + 1;
             self.inner.requests.lock().push(request.clone());
-            tokio::time::sleep(self.inner.takes).await;
+            let slow = self.inner.slow.filter(|(slow, _)| *slow == call);
+            tokio::time::sleep(slow.map_or(self.inner.takes, |(_, takes)| takes)).await;
             (self.inner.script)(call, &request)
         })
     }

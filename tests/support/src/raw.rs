@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use druse_client::Stream;
 use druse_protocol::auth::Credentials;
-use druse_protocol::codec::{FIRST_CONNECTION_ID, FrameLimits, Message, MessageType};
+use druse_protocol::codec::{Chunk, ChunkedHeader, FIRST_CONNECTION_ID, FrameLimits, Message, MessageType};
 use druse_protocol::handshake::{
     ClientHello, ClientProxyMembershipId, CommunicationMode, Member, MemberKind, SecurityMode, Welcome,
 };
 use druse_protocol::message::credentials::{UserCredentials, UserCredentialsReply};
 use druse_protocol::message::envelope::Envelope;
-use druse_protocol::message::exception::ExceptionReply;
+use druse_protocol::message::exception::{ExceptionReply, RemoteException};
 use druse_protocol::version::VersionOrdinal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -87,7 +87,12 @@ impl Raw {
 
     /// Says hello, and is let in.
     pub async fn greet(&mut self, tag: &str) {
-        self.send(&hello_bytes(&hello(tag))).await;
+        self.greet_with(&hello(tag)).await;
+    }
+
+    /// Says any hello, and is let in.
+    pub async fn greet_with(&mut self, hello: &ClientHello) {
+        self.send(&hello_bytes(hello)).await;
         let welcome = self.welcome().await.expect("a welcome");
         assert!(welcome.is_accepted(), "{}", welcome.message);
     }
@@ -125,9 +130,43 @@ impl Raw {
         let message = whole(&reply);
         if message.kind() == Some(MessageType::Exception) {
             let exception = ExceptionReply::decode(&message).expect("an exception").exception();
-            return Err(exception.class_name().rsplit('.').next().unwrap_or_default().to_owned());
+            return Err(class_of(&exception));
         }
         Ok(reply)
+    }
+
+    /// Sends a request and waits for all chunks of its answer; an exception in them is given by its class.
+    ///
+    /// # Errors
+    /// If the node answers with an exception.
+    pub async fn ask_in_chunks(&mut self, request: &[u8]) -> Result<(), String> {
+        self.send(request).await;
+        let limits = FrameLimits::default();
+        loop {
+            if let Some(outcome) = self.take_chunks(&limits) {
+                return outcome;
+            }
+            assert!(self.read().await, "the node closes instead of an answer");
+        }
+    }
+
+    /// Takes a whole answer in chunks off the input.
+    fn take_chunks(&mut self, limits: &FrameLimits) -> Option<Result<(), String>> {
+        let header = ChunkedHeader::decode(&self.input, limits).expect("a header")?;
+        let mut at = ChunkedHeader::SIZE;
+        loop {
+            let rest = self.input.get(at..).unwrap_or_default();
+            let (chunk, size) = Chunk::decode(rest, &header, limits).expect("a chunk")?;
+            at += size;
+            if chunk.flags.is_last() {
+                let exception = ExceptionReply::from_chunk(&chunk).map(|reply| class_of(&reply.exception()));
+                if let Some(id) = chunk.security().and_then(|bytes| bytes.try_into().ok()) {
+                    self.connection_id = i64::from_be_bytes(id);
+                }
+                self.input.drain(..at);
+                return Some(exception.map_or(Ok(()), Err));
+            }
+        }
     }
 
     /// What goes round a request of this peer's user.
@@ -189,6 +228,11 @@ impl Raw {
         while self.read().await {}
         &self.input
     }
+}
+
+/// The class of an exception, without its package.
+fn class_of(exception: &RemoteException) -> String {
+    exception.class_name().rsplit('.').next().unwrap_or_default().to_owned()
 }
 
 /// The message that a frame is.

@@ -2,7 +2,10 @@
 
 use druse_protocol::handshake::{AcceptanceCode, FeedWelcome};
 use druse_protocol::message::cq::{CqCommand, CqReply, ExecuteCq, NamedCq};
-use druse_protocol::message::feed::{CqOperation, EntryOperation, EventValue, FeedEventId, FeedMessage};
+use druse_protocol::message::feed::notice::{FEED_PROPERTY, FEED_PROPERTY_VALUE, SINGLE_USER};
+use druse_protocol::message::feed::{
+    CqOperation, EntryOperation, EventValue, FeedEventId, FeedMessage, LaneNews,
+};
 use druse_protocol::message::feed_control::PeriodicAck;
 use druse_protocol::message::housekeeping::CloseConnection;
 use druse_protocol::message::interest::{
@@ -23,6 +26,8 @@ pub(super) enum Heard {
     Marker,
     LogIn,
     Ping,
+    /// For a client of ours: whose login, by its id, and what of it.
+    Notice(i64, LaneNews),
     /// Operation, key, value, whether by interest, queries.
     Event(EntryOperation, String, Option<Vec<u8>>, bool, Vec<(String, CqOperation)>),
     Cleared,
@@ -77,6 +82,7 @@ fn heard(message: &FeedMessage<'_>) -> Heard {
     match message {
         FeedMessage::Marker(_) => Heard::Marker,
         FeedMessage::ReAuthenticate(_) => Heard::LogIn,
+        FeedMessage::Notice(notice) => Heard::Notice(notice.user, notice.news),
         FeedMessage::Ping => Heard::Ping,
         FeedMessage::Region(_) => Heard::Cleared,
         FeedMessage::Entry(event) => {
@@ -324,6 +330,9 @@ async fn an_old_client_gets_the_end_of_its_feed_and_finds_everything_when_it_is_
     tokio::time::sleep(SECOND).await;
     node.wait(SECOND).await;
     assert_eq!(feed.next().await, Heard::End);
+    // So a Java client may close the connection that belonged to the feed.
+    queue.goodbye().await;
+    let mut queue = node.queue_connection(1, OLD).await;
     node.put("a", "3");
     let end = Some(START + 100 * SECOND);
     let mut feed = node.feed(&feed_hello(1, OLD, shown("ann", end))).await;
@@ -386,6 +395,49 @@ async fn whoever_is_cut_off_loses_the_feed_at_once() {
     node.put("a", "1");
     assert_eq!(feed.next().await, Heard::End);
     assert_eq!(node.core.metrics.feeds.live.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_ours_that_is_cut_off_is_told_why() {
+    let node = Node::secured();
+    let mut queue = node.queue_connection(1, NEW).await;
+    queue.login("ann", None).await.expect("in");
+    let shown = credentials("ann", None, None).with(FEED_PROPERTY, FEED_PROPERTY_VALUE);
+    let mut feed = node.feed(&feed_hello(1, NEW, SecurityMode::Normal(Some(shown)))).await;
+    assert_eq!(feed.next().await, Heard::Marker);
+    queue.register(Interest::ALL_KEYS, InterestResultPolicy::None).await;
+    let revocation = druse_protocol::auth::Revocation {
+        scope: druse_protocol::auth::RevocationScope::Principal("ann".into()),
+        before: START + SECOND,
+        reason: "left the company".into(),
+    };
+    node.security().revoke(&revocation, START);
+    node.put("a", "1");
+    assert_eq!(feed.next().await, Heard::Notice(SINGLE_USER, LaneNews::Revoked));
+    assert_eq!(feed.next().await, Heard::End);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_ours_with_several_users_is_told_whose_login_has_ended() {
+    let node = Node::secured();
+    let mut ann = node.queue_connection(1, NEW).await;
+    let mut feed = node.feed(&feed_hello(1, NEW, SecurityMode::MultiUserFeed)).await;
+    assert_eq!(feed.next().await, Heard::Marker);
+    let shown = credentials("ann", None, Some(START + 10 * SECOND)).with(FEED_PROPERTY, FEED_PROPERTY_VALUE);
+    let id = ann.login_with(shown).await.expect("in");
+    ann.execute("a", "select * from /orders").await.expect("runs");
+    node.wait(11 * SECOND).await;
+    node.put("k", "1");
+    assert_eq!(feed.next().await, Heard::Notice(id, LaneNews::Held));
+    assert_eq!(feed.next().await, Heard::LogIn);
+    ann.now = START + 11 * SECOND;
+    ann.login("ann", None).await.expect("in again");
+    assert_eq!(feed.next().await, Heard::Notice(id, LaneNews::Released));
+    let cqs = vec![("a".to_owned(), CqOperation::Create)];
+    assert_eq!(
+        feed.next().await,
+        Heard::Event(EntryOperation::Create, "k".into(), Some("1".into()), false, cqs)
+    );
 }
 
 #[tokio::test(start_paused = true)]

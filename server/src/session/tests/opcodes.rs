@@ -10,11 +10,14 @@ const NEW: VersionOrdinal = VersionOrdinal::GEODE_1_15_0;
 const OLD: VersionOrdinal = VersionOrdinal::GEODE_1_14_0;
 
 /// What an expired user may send, and why.
-const EXEMPT: [(MessageType, &str); 4] = [
+const EXEMPT: [(MessageType, &str); 7] = [
     (MessageType::Ping, "a sign of life"),
     (MessageType::CloseConnection, "a goodbye"),
     (MessageType::UserCredentialMessage, "the way back in"),
     (MessageType::RemoveUserAuth, "the way out"),
+    (MessageType::MakePrimary, "directs a feed, whose events are judged one by one"),
+    (MessageType::ClientReady, "directs a feed"),
+    (MessageType::PeriodicAck, "directs a feed"),
 ];
 
 fn request(talk: &Talk, kind: MessageType) -> Vec<u8> {
@@ -64,7 +67,20 @@ async fn every_request_of_an_expired_user_asks_for_a_login_or_is_exempt() {
 fn the_exempt_are_the_ones_that_the_node_lets_through() {
     for &kind in MessageType::ALL {
         let exempt = EXEMPT.iter().any(|(exempt, _)| *exempt == kind);
-        assert_eq!(command::needs_no_login(kind), exempt, "{kind:?}");
+        assert_eq!(command::needs_no_login(kind) || command::outlives_login(kind), exempt, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_never_logged_in_directs_no_feed() {
+    for &kind in MessageType::ALL.iter().filter(|kind| command::outlives_login(**kind)) {
+        let node = Node::secured();
+        let mut talk = node.connect(NEW).await;
+        let bytes = request(&talk, kind);
+        match talk.ask(&bytes).await {
+            Err(Refused::Exception(exception)) if asks_for_login(&exception) => {}
+            other => panic!("{kind:?} without a login: {other:?}"),
+        }
     }
 }
 
