@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Failure;
 use super::feed_settings::FeedsSection;
 use super::serve::SecurityKind;
+use super::trust::{IssuerSection, WhenBlind};
 
 /// A whole file. Every field is optional; an unknown one is an error that names it.
 #[derive(Debug, Default, Deserialize)]
@@ -37,6 +38,13 @@ pub(crate) struct SecuritySection {
     pub(crate) issuer: Option<String>,
     pub(crate) audience: Option<String>,
     pub(crate) strict_tokens: Option<bool>,
+    pub(crate) ends_client: Option<String>,
+    pub(crate) ends_secret_file: Option<PathBuf>,
+    pub(crate) ends_url: Option<String>,
+    pub(crate) when_blind: Option<WhenBlind>,
+    pub(crate) issuers: Vec<IssuerSection>,
+    pub(crate) issuer_port: Option<u16>,
+    pub(crate) issuer_data: Option<PathBuf>,
     pub(crate) users_file: Option<PathBuf>,
     pub(crate) allow_principal_change: Option<bool>,
 }
@@ -65,6 +73,24 @@ pub(crate) struct LimitsSection {
     pub(crate) query_rows: Option<usize>,
     pub(crate) query_bytes: Option<usize>,
     pub(crate) query_seconds: Option<f64>,
+}
+
+impl SecuritySection {
+    /// The issuer that the section itself names, without a realm, as it is the only one.
+    pub(crate) fn single(&self) -> IssuerSection {
+        IssuerSection {
+            realm: None,
+            jwks_file: self.jwks_file.clone(),
+            jwks_url: self.jwks_url.clone(),
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            strict_tokens: self.strict_tokens,
+            ends_client: self.ends_client.clone(),
+            ends_secret_file: self.ends_secret_file.clone(),
+            ends_url: self.ends_url.clone(),
+            when_blind: self.when_blind,
+        }
+    }
 }
 
 impl ConfigFile {

@@ -3,12 +3,18 @@
 mod completions;
 mod config_file;
 mod demo;
+mod embedded;
 mod failure;
 mod feed_settings;
+mod issuer;
+mod issuer_at;
 mod logging;
+mod login;
 mod query;
 mod region;
 mod serve;
+mod token;
+mod trust;
 mod users;
 mod watch;
 
@@ -46,6 +52,13 @@ enum Command {
     /// Manage the file of the `users` security manager.
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Run an issuer of tokens, and manage it.
+    #[command(subcommand)]
+    Issuer(issuer::IssuerCommand),
+    /// Log in at an issuer, in the browser, and keep the login in a file.
+    Login(login::LoginArgs),
+    /// Get an access token for a client or of a login, for scripts.
+    Token(token::TokenArgs),
     /// Read the value of a key.
     Get(region::GetArgs),
     /// Store a value under a key.
@@ -70,6 +83,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Demo(args) => demo::run(args),
         Command::Users(command) => users::run(command),
+        Command::Issuer(command) => issuer::run(command),
+        Command::Login(args) => login::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Get(args) => region::get(args),
         Command::Put(args) => region::put(args),
         Command::Remove(args) => region::remove(args),

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use druse_client::auth::providers::{CommandCredentials, FileCredentials};
+use druse_client::auth::providers::{CommandCredentials, FileCredentials, RefreshTokenCredentials};
 use druse_client::{Client, ClientBuilder, Credentials, Error, Region, ServerLocation, TlsSettings, Value};
 use druse_protocol::value::JavaString;
 use tokio::runtime::Builder;
@@ -20,6 +20,9 @@ pub(crate) struct Connect {
     /// Locator to ask for servers; repeatable
     #[arg(long = "locator", value_delimiter = ',', value_name = "HOST:PORT", conflicts_with = "servers")]
     locators: Vec<ServerLocation>,
+    /// File of a login, as `druse login` writes it
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["token_file", "token_command", "username"])]
+    login: Option<PathBuf>,
     /// File with an access token
     #[arg(long, env = "DRUSE_TOKEN_FILE", value_name = "PATH", conflicts_with_all = ["token_command", "username"])]
     token_file: Option<PathBuf>,
@@ -225,9 +228,11 @@ pub(super) fn failure(error: Error) -> Failure {
     };
     let hint = match &error {
         error if error.needs_reauthentication() => {
-            Some("show a fresh token with --token-file or --token-command")
+            Some("show a fresh token with --login, --token-file or --token-command")
         }
-        Error::Login(_) => Some("this server wants credentials: --token-file, --token-command or --username"),
+        Error::Login(_) => {
+            Some("this server wants credentials: --login, --token-file, --token-command or --username")
+        }
         _ => None,
     };
     let failure = failure.because(&error);
@@ -250,7 +255,9 @@ impl Connect {
         for locator in &self.locators {
             builder = builder.locator(locator.clone());
         }
-        if let Some(path) = &self.token_file {
+        if let Some(path) = &self.login {
+            builder = builder.auth_initialize(RefreshTokenCredentials::new(path));
+        } else if let Some(path) = &self.token_file {
             builder = builder.auth_initialize(FileCredentials::new(path));
         } else if let Some(command) = &self.token_command {
             let mut words = command.split_whitespace();

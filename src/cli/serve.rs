@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use druse_identity::key_set::{Fetch, FileSource, KeySet, KeySetCache, Policy, UrlSource};
-use druse_identity::token::{Profile, TokenConfig, TokenSecurityManager};
+use druse_identity::oidc::OidcSecurityManager;
 use druse_identity::users::{UsersConfig, UsersSecurityManager};
 use druse_protocol::auth::SecurityManager;
 use druse_protocol::time::{Clock, SystemClock};
@@ -23,12 +22,17 @@ use tracing::{info, warn};
 
 use super::Failure;
 use super::config_file::ConfigFile;
+use super::embedded::{Embedded, EmbeddedArgs};
 use super::feed_settings::FeedArgs;
+use super::issuer::Running;
+use super::trust::{IssuerSection, TrustArgs, Trusted};
 
 /// Which security manager to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SecurityKind {
+    /// Access tokens of an issuer of the node's own, which it starts on the loopback address
+    Embedded,
     /// Access tokens (JWT), verified with a key set
     Token,
     /// Names and passwords from a file
@@ -40,11 +44,13 @@ pub(crate) enum SecurityKind {
 /// Flags of `druse serve`. Each can also stand in the configuration file, and most in the environment.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:\n  \
+    druse serve --region orders                        with an issuer of its own; druse login logs in at it\n  \
     druse serve --region orders --jwks-url https://id.example/keys --issuer https://id.example --audience grid\n  \
     druse serve --region orders --security users --users-file users.toml --tls-cert node.pem --tls-key node.key\n  \
     druse serve --region orders --security none        open to everybody who can reach the port\n\n\
     Rights of a token stand in its `scope` (or `scp`, or `entitlements`): grid:data:read:orders, grid:data:write:orders,\n\
     grid:data:read:orders:17 for a single key, * for any field.\n\n\
+    The file can name several issuers, each in a table [[security.issuers]] with realm, issuer, audience, jwks-url.\n\n\
     SIGTERM or Ctrl-C stops the node: it takes no new connections, answers what it has read, and ends.")]
 pub(crate) struct ServeArgs {
     /// Port for clients; 0 for one that the system picks [default: 40404]
@@ -65,25 +71,14 @@ pub(crate) struct ServeArgs {
     /// Port of a locator in the same process; 0 for one that the system picks
     #[arg(long, env = "DRUSE_LOCATOR_PORT", value_name = "N")]
     locator_port: Option<u16>,
-    /// Which security manager to use [default: token if a key set is given, users if a user file is]
+    /// Which security manager to use [default: token if a key set is given, users if a user file is, else
+    /// embedded]
     #[arg(long, env = "DRUSE_SECURITY", value_enum, value_name = "KIND")]
     security: Option<SecurityKind>,
-    /// Key set (JWKS) that tokens are verified with; read again when it changes
-    #[arg(long, env = "DRUSE_JWKS_FILE", value_name = "PATH", conflicts_with = "jwks_url")]
-    jwks_file: Option<PathBuf>,
-    /// The same from a URL (https, or http on the loopback address)
-    #[arg(long, env = "DRUSE_JWKS_URL", value_name = "URL")]
-    jwks_url: Option<String>,
-    /// The issuer that tokens must name, byte for byte
-    #[arg(long, env = "DRUSE_ISSUER", value_name = "URL")]
-    issuer: Option<String>,
-    /// The audience that tokens must name
-    #[arg(long, env = "DRUSE_AUDIENCE", value_name = "NAME")]
-    audience: Option<String>,
-    /// Accept only tokens that keep to RFC 9068: of type `at+jwt`, with `jti` and `client_id`. Other issuers' are of type
-    /// `JWT` or none, and may lack both
-    #[arg(long)]
-    strict_tokens: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
+    embedded: EmbeddedArgs,
     /// The file of the `users` manager; `druse users add` writes its entries
     #[arg(long, env = "DRUSE_USERS_FILE", value_name = "PATH")]
     users_file: Option<PathBuf>,
@@ -130,65 +125,69 @@ pub(crate) struct ServeArgs {
 /// Who may come in, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Security {
-    Token { keys: KeySource, config: TokenConfig },
+    Embedded(Embedded),
+    Tokens(Vec<Trusted>),
     Users { file: PathBuf },
     None,
 }
 
-/// Where a key set comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum KeySource {
-    File(PathBuf),
-    Url(String),
+/// What guards a node.
+struct Secured {
+    /// None for a node that is open to everybody.
+    manager: Option<Arc<dyn SecurityManager>>,
+    /// The node's own issuer, by name, if it has one.
+    issuer: Option<(String, Running)>,
 }
 
 impl ServeArgs {
     /// Who may come in. A node never starts open by accident: `none` must be asked for by name.
     fn security(&self, file: &ConfigFile) -> Result<Security, Failure> {
         let section = &file.security;
-        // A source in the flags replaces the one in the file, whatever kind that is.
-        let keys = match (&self.jwks_file, &self.jwks_url) {
-            (Some(path), _) => Some(KeySource::File(path.clone())),
-            (None, Some(url)) => Some(KeySource::Url(url.clone())),
-            (None, None) => match (&section.jwks_file, &section.jwks_url) {
-                (Some(_), Some(_)) => {
-                    return Err(Failure::usage("the configuration file sets both jwks-file and jwks-url")
-                        .hint("keep one of them"));
-                }
-                (Some(path), None) => Some(KeySource::File(path.clone())),
-                (None, url) => url.clone().map(KeySource::Url),
-            },
-        };
+        let issuers = self.issuers(file)?;
         let users = self.users_file.clone().or_else(|| section.users_file.clone());
-        let kind = self.security.or(section.manager).or(match (&keys, &users) {
-            (Some(_), None) => Some(SecurityKind::Token),
-            (None, Some(_)) => Some(SecurityKind::Users),
-            _ => None,
-        });
+        let kind = self.security.or(section.manager).or(
+            match (issuers.iter().any(IssuerSection::has_keys), &users) {
+                (true, None) => Some(SecurityKind::Token),
+                (false, Some(_)) => Some(SecurityKind::Users),
+                // Whoever names an issuer has one, and has forgotten its keys.
+                (false, None) if issuers.iter().all(|one| one.issuer.is_none()) => {
+                    Some(SecurityKind::Embedded)
+                }
+                _ => None,
+            },
+        );
         match kind {
+            Some(SecurityKind::Embedded) => Ok(Security::Embedded(self.embedded.over(section))),
             Some(SecurityKind::None) => Ok(Security::None),
             Some(SecurityKind::Users) => users.map(|file| Security::Users { file }).ok_or_else(|| {
                 Failure::usage("--security users needs --users-file").hint("druse users add NAME --file PATH makes one")
             }),
             Some(SecurityKind::Token) => {
-                let missing = |flag: &str| Failure::usage(format!("--security token needs {flag}"));
-                let keys = keys.ok_or_else(|| missing("--jwks-file or --jwks-url"))?;
-                let issuer = self.issuer.as_ref().or(section.issuer.as_ref());
-                let audience = self.audience.as_ref().or(section.audience.as_ref());
-                let mut config = TokenConfig::new(
-                    issuer.ok_or_else(|| missing("--issuer"))?,
-                    audience.ok_or_else(|| missing("--audience"))?,
-                );
-                if self.strict_tokens || section.strict_tokens.unwrap_or(false) {
-                    config.profile = Profile::Own;
-                }
-                Ok(Security::Token { keys, config })
+                let trusted: Result<Vec<Trusted>, Failure> =
+                    issuers.into_iter().map(IssuerSection::complete).collect();
+                Ok(Security::Tokens(trusted?))
             }
             None => Err(Failure::usage("who may use this node? No security manager has been chosen").hint(
-                "--jwks-file or --jwks-url with --issuer and --audience for tokens, --users-file for passwords, \
-                 or --security none to let everybody in",
+                "--jwks-file or --jwks-url with --issuer and --audience for tokens, or --users-file for passwords, or \
+                 neither, for an issuer of its own",
             )),
         }
+    }
+
+    /// The issuers that are named: by flags and the section `security`, or by the tables of `security.issuers`.
+    fn issuers(&self, file: &ConfigFile) -> Result<Vec<IssuerSection>, Failure> {
+        let section = &file.security;
+        let single = section.single();
+        if section.issuers.is_empty() {
+            return Ok(vec![self.trust.over(&single)?]);
+        }
+        if self.trust.is_given() || single.has_keys() || single.issuer.is_some() {
+            return Err(Failure::usage(
+                "the configuration file has a list of issuers, and one more is named beside it",
+            )
+            .hint("put it into the list: [[security.issuers]]"));
+        }
+        Ok(section.issuers.clone())
     }
 }
 
@@ -204,7 +203,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::unreachable("the runtime cannot be started").because(&error))?;
-    runtime.block_on(serve(config, policies, feeds, security))
+    let outcome = runtime.block_on(serve(config, policies, feeds, security));
+    // A question for ends may be held open for seconds; nobody waits for its answer any more.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn serve(
@@ -220,7 +222,8 @@ async fn serve(
         warn!("no region has been named; clients will find nothing here (--region NAME)");
     }
     let builder = Node::builder().config(config).policies(policies).feeds(feeds);
-    let builder = match security.manager(&clock).await? {
+    let Secured { manager, issuer } = security.start(&clock).await?;
+    let builder = match manager {
         Some(manager) => builder.security(manager),
         None => {
             warn!("security is off: everybody who can reach the port may read and change everything");
@@ -231,15 +234,18 @@ async fn serve(
         .start()
         .await
         .map_err(|error| Failure::unreachable("the node cannot be started").because(&error))?;
-    announce(&node);
+    announce(&node, issuer.as_ref().map(|(name, _)| name.as_str()));
     stop.await;
     info!("stopping: no new connections, what has been read is answered");
     node.shutdown().await;
+    if let Some((_, running)) = issuer {
+        running.stop().await;
+    }
     Ok(())
 }
 
 /// One line for people and scripts, when clients can come.
-fn announce(node: &Node) {
+fn announce(node: &Node, issuer: Option<&str>) {
     let mut line = format!("ready: clients at {}", node.address());
     if let Some(port) = node.locator_port() {
         line.push_str(&format!(", locator at {}:{port}", node.address().ip()));
@@ -247,12 +253,15 @@ fn announce(node: &Node) {
     if let Some(address) = node.probes() {
         line.push_str(&format!(", metrics at http://{address}/metrics"));
     }
+    if let Some(issuer) = issuer {
+        line.push_str(&format!(", issuer {issuer}"));
+    }
     // Nobody may be listening, and that is no reason to stop.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Ends at SIGTERM or Ctrl-C.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let failed = |error: std::io::Error| Failure::unreachable("signals cannot be received").because(&error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -265,47 +274,35 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 impl Security {
-    /// The manager; none for a node that is open to everybody.
-    async fn manager(self, clock: &Arc<dyn Clock>) -> Result<Option<Arc<dyn SecurityManager>>, Failure> {
-        match self {
-            Self::None => Ok(None),
+    /// Starts what decides who may come in.
+    async fn start(self, clock: &Arc<dyn Clock>) -> Result<Secured, Failure> {
+        let by = |manager: Arc<dyn SecurityManager>| Secured { manager: Some(manager), issuer: None };
+        Ok(match self {
+            Self::None => Secured { manager: None, issuer: None },
             Self::Users { file } => {
-                let manager = UsersSecurityManager::open(UsersConfig::new(&file), Arc::clone(clock))
-                    .map_err(|error| Failure::usage("the user file cannot be used").because(&error))?;
-                Ok(Some(Arc::new(manager)))
+                let manager = UsersSecurityManager::open(UsersConfig::new(&file), Arc::clone(clock));
+                by(Arc::new(
+                    manager
+                        .map_err(|error| Failure::usage("the user file cannot be used").because(&error))?,
+                ))
             }
-            Self::Token { keys, config } => {
-                let keys = keys.cache(clock).await?;
-                Ok(Some(Arc::new(TokenSecurityManager::new(config, keys, Arc::clone(clock)))))
+            Self::Tokens(trusted) => by(Arc::new(trusting(trusted, clock).await?)),
+            Self::Embedded(embedded) => {
+                let started = embedded.start(clock).await?;
+                let issuer = Some((started.name, started.running));
+                Secured { issuer, ..by(Arc::new(started.manager)) }
             }
-        }
+        })
     }
 }
 
-impl KeySource {
-    /// The cache over this source. What is wrong with a file is said at once; a URL may come up later.
-    async fn cache(self, clock: &Arc<dyn Clock>) -> Result<KeySetCache, Failure> {
-        match self {
-            Self::File(path) => {
-                let wrong = || Failure::usage(format!("key set {} cannot be used", path.display()));
-                // A source of its own: one that has been read says that nothing is new.
-                let look = FileSource::new(&path);
-                let fetched = look.fetch(true).await.map_err(|error| wrong().because(&error))?;
-                if let Some(fetched) = fetched {
-                    KeySet::parse(&fetched.document).map_err(|error| wrong().because(&error))?;
-                }
-                Ok(KeySetCache::new(FileSource::new(&path), Policy::file(), Arc::clone(clock)))
-            }
-            Self::Url(url) => {
-                let source = UrlSource::new(&url, None)
-                    .map_err(|error| Failure::usage("--jwks-url cannot be used").because(&error))?;
-                if let Err(error) = source.fetch(true).await {
-                    warn!(%error, "the key set cannot be fetched yet; logins are refused until it can");
-                }
-                Ok(KeySetCache::new(source, Policy::network(), Arc::clone(clock)))
-            }
-        }
+async fn trusting(trusted: Vec<Trusted>, clock: &Arc<dyn Clock>) -> Result<OidcSecurityManager, Failure> {
+    let mut issuers = Vec::with_capacity(trusted.len());
+    for one in trusted {
+        issuers.push(one.open(clock).await?);
     }
+    OidcSecurityManager::new(issuers, clock)
+        .map_err(|error| Failure::usage("these issuers cannot be trusted").because(&error))
 }
 
 impl ServeArgs {
@@ -397,6 +394,9 @@ impl ServeArgs {
 mod tests {
     use clap::Parser;
 
+    use druse_identity::token::Profile;
+
+    use super::super::trust::KeySource;
     use super::*;
 
     #[derive(Parser)]
@@ -413,16 +413,48 @@ mod tests {
         toml::from_str(text).unwrap()
     }
 
+    fn only(security: Result<Security, Failure>) -> Trusted {
+        let Ok(Security::Tokens(mut trusted)) = security else { panic!("tokens expected") };
+        assert_eq!(trusted.len(), 1);
+        trusted.remove(0)
+    }
+
+    #[test]
+    fn a_file_may_name_several_issuers_and_then_no_other() {
+        let list = r#"
+            [[security.issuers]]
+            realm = "us"
+            jwks-url = "https://id/keys"
+            issuer = "https://id"
+            audience = "grid"
+            [[security.issuers]]
+            realm = "corp"
+            jwks-url = "https://corp/keys"
+            issuer = "https://corp"
+            audience = "grid"
+        "#;
+        let Ok(Security::Tokens(trusted)) = args("").security(&file(list)) else { panic!("tokens expected") };
+        let realms: Vec<_> = trusted.iter().filter_map(|one| one.config.realm.as_deref()).collect();
+        assert_eq!(realms, ["us", "corp"]);
+        assert!(
+            args("--jwks-file k.json --issuer https://id --audience grid").security(&file(list)).is_err()
+        );
+        assert!(args("").security(&file(&format!("[security]\nissuer = \"https://id\"\n{list}"))).is_err());
+    }
+
     #[test]
     fn a_node_never_starts_open_by_accident() {
-        assert!(args("--region orders").security(&ConfigFile::default()).is_err());
+        let usual = args("--region orders").security(&ConfigFile::default());
+        assert!(matches!(usual, Ok(Security::Embedded(_))));
+        assert!(args("--issuer https://id --audience grid").security(&ConfigFile::default()).is_err());
+        assert!(args("--jwks-file k --users-file u").security(&ConfigFile::default()).is_err());
         assert_eq!(args("--security none").security(&ConfigFile::default()).unwrap(), Security::None);
     }
 
     #[test]
     fn a_key_set_means_tokens_and_needs_issuer_and_audience() {
         let complete = args("--jwks-file k.json --issuer https://id --audience grid");
-        assert!(matches!(complete.security(&ConfigFile::default()), Ok(Security::Token { .. })));
+        assert!(matches!(complete.security(&ConfigFile::default()), Ok(Security::Tokens(_))));
         assert!(args("--jwks-file k.json --issuer https://id").security(&ConfigFile::default()).is_err());
         assert!(args("--jwks-file k.json --security users").security(&ConfigFile::default()).is_err());
     }
@@ -431,13 +463,9 @@ mod tests {
     fn flags_win_over_the_file() {
         let file =
             file("[security]\njwks-url = \"https://old\"\nissuer = \"https://id\"\naudience = \"grid\"");
-        let Ok(Security::Token { keys, config }) =
-            args("--jwks-file new.json --audience other").security(&file)
-        else {
-            panic!("tokens expected");
-        };
-        assert_eq!(keys, KeySource::File("new.json".into()));
-        assert_eq!((&*config.issuer, &*config.audience), ("https://id", "other"));
+        let trusted = only(args("--jwks-file new.json --audience other").security(&file));
+        assert_eq!(trusted.keys, KeySource::File("new.json".into()));
+        assert_eq!((&*trusted.config.issuer, &*trusted.config.audience), ("https://id", "other"));
     }
 
     #[test]
@@ -449,10 +477,7 @@ mod tests {
             (format!("{flags} --strict-tokens"), &ConfigFile::default(), Profile::Own),
             (flags.to_owned(), &strict, Profile::Own),
         ] {
-            let Ok(Security::Token { config, .. }) = args(&line).security(file) else {
-                panic!("tokens expected");
-            };
-            assert_eq!(config.profile, profile, "{line}");
+            assert_eq!(only(args(&line).security(file)).config.profile, profile, "{line}");
         }
     }
 

@@ -94,7 +94,7 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
 }
 
 /// Asked for twice at a terminal, read once from a pipe.
-fn new_password() -> Result<Zeroizing<String>, Failure> {
+pub(super) fn new_password() -> Result<Zeroizing<String>, Failure> {
     let unreadable = |error: std::io::Error| Failure::usage("the password cannot be read").because(&error);
     if !std::io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());

@@ -13,7 +13,7 @@
 //! | [`state`] | what a gate decides, without IO, clock or lock |
 //! | [`gate`] | carries the decisions out: one flight at a time, deadlines, early renewal |
 //! | [`login`] | one login for each user, server and generation |
-//! | [`providers`] | static, file, command |
+//! | [`providers`] | static, file, command, token endpoint |
 
 pub mod gate;
 pub mod login;

@@ -8,6 +8,7 @@ use druse_protocol::auth::{AuthError, Principal, ResourcePermission};
 use druse_protocol::time::Micros;
 
 use super::Grants;
+use crate::ends::Watch;
 
 /// The handle by which something outside ends logins: the first instant at which they are over. Shared by all the
 /// logins that end together.
@@ -56,6 +57,8 @@ pub struct GridPrincipal {
     pub(crate) ends_at: Micros,
     /// The end from outside.
     pub(crate) pin: Arc<Pin>,
+    /// The feed that would tell of its end, if there is one.
+    pub(crate) watch: Option<Arc<Watch>>,
     /// What is allowed.
     pub(crate) grants: Grants,
 }
@@ -99,7 +102,16 @@ impl GridPrincipal {
         if now >= self.ends_at || now >= self.pin.ended_at() {
             return Err(self.over());
         }
+        if self.watch.as_ref().is_some_and(|watch| !watch.is_trusted(now)) {
+            return Err(self.unknown());
+        }
         if self.grants.allow(wanted) { Ok(()) } else { Err(AuthError::not_authorized(&self.name, wanted)) }
+    }
+
+    /// Whether its end would be known: a strict policy takes silence for the end.
+    #[cold]
+    fn unknown(&self) -> AuthError {
+        AuthError::Expired(format!("whether the login of {} has ended is not known at the moment", self.name))
     }
 
     #[cold]
@@ -144,6 +156,7 @@ mod tests {
     use druse_protocol::auth::KeyScope;
 
     use super::*;
+    use crate::ends::BlindPolicy;
 
     fn ann() -> GridPrincipal {
         GridPrincipal {
@@ -154,6 +167,7 @@ mod tests {
             issued_at: None,
             ends_at: Micros(1_000),
             pin: Arc::new(Pin::new()),
+            watch: None,
             grants: Grants::compile(["grid:data:read:orders"]),
         }
     }
@@ -173,6 +187,15 @@ mod tests {
             Err(AuthError::NotAuthorized("ann not authorized for DATA:WRITE:orders".into()))
         );
         assert!(matches!(ann().authorize(&wanted, Micros(1_000)), Err(AuthError::Expired(_))));
+    }
+
+    #[test]
+    fn a_strict_policy_takes_silence_for_the_end() {
+        let watch = Some(Arc::new(Watch::new(BlindPolicy::Strict, Micros(0))));
+        let ann = GridPrincipal { ends_at: Micros::MAX, watch, ..ann() };
+        let wanted = ResourcePermission::read("orders", KeyScope::Region);
+        assert_eq!(ann.authorize(&wanted, Micros::from_secs(29)), Ok(()));
+        assert!(matches!(ann.authorize(&wanted, Micros::from_secs(30)), Err(AuthError::Expired(_))));
     }
 
     #[test]

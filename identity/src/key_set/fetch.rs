@@ -64,6 +64,9 @@ pub enum FetchError {
     /// The document is no key set.
     #[error(transparent)]
     Document(KeySetError),
+    /// The embedded issuer's store does not answer.
+    #[error("the embedded issuer's keys cannot be read")]
+    Embedded,
     /// The node is stopping.
     #[error("the fetch was interrupted")]
     Interrupted,
@@ -133,24 +136,34 @@ impl UrlSource {
     /// # Errors
     /// [`FetchError::Address`] and [`FetchError::Authorities`].
     pub fn new(url: &str, authorities: Option<&Path>) -> Result<Self, FetchError> {
-        let loopback = check_address(url).ok_or_else(|| FetchError::Address(without_secrets(url)))?;
-        let mut config = ureq::Agent::config_builder()
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .https_only(!loopback)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(TOTAL_TIMEOUT))
-            // Sets are fetched minutes apart: a kept connection would only go stale.
-            .max_idle_connections(0);
-        if loopback {
-            // A proxy that the environment names cannot reach this machine's loopback.
-            config = config.proxy(None);
-        }
-        if let Some(path) = authorities {
-            config = config.tls_config(trusting(path)?);
-        }
-        Ok(Self { url: url.to_owned(), name: without_secrets(url), agent: config.build().new_agent() })
+        let agent = agent_for(url, authorities, TOTAL_TIMEOUT)?;
+        Ok(Self { url: url.to_owned(), name: without_secrets(url), agent })
     }
+}
+
+/// What asks `url`, and nobody to whom it sends on, for at most `patience` at a time.
+pub(crate) fn agent_for(
+    url: &str,
+    authorities: Option<&Path>,
+    patience: Duration,
+) -> Result<ureq::Agent, FetchError> {
+    let loopback = check_address(url).ok_or_else(|| FetchError::Address(without_secrets(url)))?;
+    let mut config = ureq::Agent::config_builder()
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .https_only(!loopback)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(patience))
+        // Sets are fetched minutes apart: a kept connection would only go stale.
+        .max_idle_connections(0);
+    if loopback {
+        // A proxy that the environment names cannot reach this machine's loopback.
+        config = config.proxy(None);
+    }
+    if let Some(path) = authorities {
+        config = config.tls_config(trusting(path)?);
+    }
+    Ok(config.build().new_agent())
 }
 
 impl Fetch for UrlSource {

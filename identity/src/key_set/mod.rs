@@ -11,6 +11,7 @@ mod runtime;
 
 pub use algorithm::Algorithm;
 pub use cache::{KeySetStatus, Policy};
+pub(crate) use fetch::agent_for;
 pub use fetch::{Fetch, FetchError, Fetched, FileSource, UrlSource};
 pub(crate) use jwk::thumbprint;
 pub use jwk::{KeySet, KeySetError, VerifyingKey};

@@ -68,6 +68,9 @@ pub enum TokenError {
     /// Step 9.
     #[error("the token's owner was signed out after it was issued")]
     Ended,
+    /// Step 9, when it cannot be told.
+    #[error("whether the token's owner was signed out is not known at the moment")]
+    Blind,
 }
 
 impl From<TokenError> for AuthError {
@@ -75,7 +78,7 @@ impl From<TokenError> for AuthError {
         let text = error.to_string();
         match error {
             TokenError::Expired(_) => Self::Expired(text),
-            TokenError::Key(KeyError::Unavailable { .. }) => Self::Unavailable(text),
+            TokenError::Key(KeyError::Unavailable { .. }) | TokenError::Blind => Self::Unavailable(text),
             _ => Self::Failed(text),
         }
     }

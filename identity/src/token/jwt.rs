@@ -13,9 +13,9 @@ const MAX_HEADER_BYTES: usize = 1024;
 const REFUSED_MEMBERS: [&str; 7] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip"];
 
 /// A token taken apart, not yet believed.
-pub(super) struct Jwt<'a> {
-    pub(super) algorithm: Algorithm,
-    pub(super) key_id: Option<String>,
+pub(crate) struct Jwt<'a> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key_id: Option<String>,
     signed: &'a str,
     payload: &'a str,
     signature: &'a str,
@@ -23,7 +23,7 @@ pub(super) struct Jwt<'a> {
 
 impl<'a> Jwt<'a> {
     /// Steps 1 to 3, as far as the key is not needed.
-    pub(super) fn parse(token: &'a str, profile: Profile, allowed: &[Algorithm]) -> Result<Self, TokenError> {
+    pub(crate) fn parse(token: &'a str, profile: Profile, allowed: &[Algorithm]) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
         }
@@ -53,13 +53,24 @@ impl<'a> Jwt<'a> {
     }
 
     /// Step 5. Only what comes out of here has been said by the issuer.
-    pub(super) fn verify(&self, key: &VerifyingKey) -> Result<Vec<u8>, TokenError> {
+    pub(crate) fn verify(&self, key: &VerifyingKey) -> Result<Vec<u8>, TokenError> {
         let signature = URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| TokenError::Signature)?;
         if !key.verify(self.algorithm, self.signed.as_bytes(), &signature) {
             return Err(TokenError::Signature);
         }
         URL_SAFE_NO_PAD.decode(self.payload).map_err(|_| TokenError::Payload)
     }
+}
+
+/// From whom a token says that it is, which decides whose rules it is held to and nothing else: it is not believed yet.
+pub(crate) fn claimed_issuer(token: &str) -> Result<String, TokenError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::TooLarge);
+    }
+    let payload = token.split('.').nth(1).ok_or(TokenError::Shape)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Payload)?;
+    let issuer = Object::parse(&payload).ok_or(TokenError::Payload)?.text("iss");
+    issuer.map_err(|_| TokenError::Claim("iss"))?.ok_or(TokenError::Missing("iss"))
 }
 
 /// Step 2. Media types are compared without regard to case, with or without `application/` (RFC 7515, 4.1.9).

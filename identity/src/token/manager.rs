@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use druse_protocol::auth::{
-    AuthError, BoxFuture, Credentials, DecisionScope, Login, Peer, Principal, Reading, ReadingValue,
-    ResourcePermission, Revocation, RevocationSink, SecurityManager, TOKEN,
+    AuthError, BoxFuture, Credentials, DecisionScope, Login, Peer, Principal, Reading, ResourcePermission,
+    Revocation, RevocationScope, RevocationSink, SecurityManager, TOKEN,
 };
 use druse_protocol::time::{Clock, Micros};
 use parking_lot::Mutex;
@@ -15,7 +15,9 @@ use super::cache::{TokenCache, Verified};
 use super::claims::Claims;
 use super::ends::EndTable;
 use super::jwt::Jwt;
+use super::readings::readings;
 use super::{MAX_TOKEN_BYTES, TokenConfig, TokenError};
+use crate::ends::Watch;
 use crate::grid::{self, Grants, GridPrincipal, Pin};
 use crate::key_set::{KeySetCache, KeySetStatus};
 use crate::once::{Digest, Flights};
@@ -23,11 +25,13 @@ use crate::once::{Digest, Flights};
 /// Verifies access tokens of one issuer (identity-spec 3.1).
 ///
 /// A principal is named by the token's `sub`. As there is one issuer, and an issuer gives a `sub` to one person only,
-/// equal names are the same person; a manager for several issuers would have to put the issuer in front.
+/// equal names are the same person; [`crate::oidc::OidcSecurityManager`] is for several, and puts their realms in front.
 pub struct TokenSecurityManager {
     config: TokenConfig,
     keys: KeySetCache,
     clock: Arc<dyn Clock>,
+    /// The feed that tells of ends, if there is one.
+    watch: Option<Arc<Watch>>,
     cache: Mutex<TokenCache>,
     flights: Flights<Arc<Verified>>,
     ends: Mutex<EndTable>,
@@ -43,10 +47,24 @@ impl TokenSecurityManager {
             config,
             keys,
             clock,
+            watch: None,
             flights: Flights::default(),
             ends: Mutex::default(),
             sinks: Mutex::default(),
         }
+    }
+
+    /// With a feed of ends: nobody is let in before it has been read, and while it is silent its policy decides.
+    #[must_use]
+    pub fn watched_by(mut self, watch: Arc<Watch>) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    /// What is accepted.
+    #[must_use]
+    pub const fn config(&self) -> &TokenConfig {
+        &self.config
     }
 
     /// Checks one token as shown on one connection.
@@ -56,6 +74,9 @@ impl TokenSecurityManager {
     pub async fn verify(&self, token: &str, peer: &Peer) -> Result<Arc<GridPrincipal>, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
+        }
+        if self.watch.as_ref().is_some_and(|watch| !watch.admits(self.clock.now())) {
+            return Err(TokenError::Blind);
         }
         let print = print_of(token);
         let known = self.cache.lock().get(&print, self.clock.now());
@@ -89,6 +110,23 @@ impl TokenSecurityManager {
         }
     }
 
+    /// The same for an end as the issuer itself words it, without the realm that stands before the names here.
+    pub fn revoke_of_issuer(&self, revocation: &Revocation) {
+        let scope = match revocation.scope.clone() {
+            RevocationScope::Principal(name) => RevocationScope::Principal(self.in_realm(name)),
+            RevocationScope::Session(session) => RevocationScope::Session(self.in_realm(session)),
+            RevocationScope::Client(client) => RevocationScope::Client(self.in_realm(client)),
+        };
+        self.revoke(&Revocation { scope, ..revocation.clone() });
+    }
+
+    fn in_realm(&self, name: String) -> String {
+        match &self.config.realm {
+            Some(realm) => format!("{realm}/{name}"),
+            None => name,
+        }
+    }
+
     /// Whether the key that signed a remembered token is still its issuer's.
     async fn still_signed(&self, known: &Verified) -> Result<bool, TokenError> {
         let key = self.keys.key(known.algorithm, known.key_id.as_deref()).await?;
@@ -115,15 +153,28 @@ impl TokenSecurityManager {
 
     fn principal(&self, claims: Claims, now: Micros) -> GridPrincipal {
         GridPrincipal {
-            name: claims.subject,
-            actor: claims.actor,
-            client: claims.client,
-            session: claims.session,
+            name: self.in_realm(claims.subject),
+            actor: claims.actor.map(|actor| self.in_realm(actor)),
+            client: claims.client.map(|client| self.in_realm(client)),
+            session: claims.session.map(|session| self.in_realm(session)),
             issued_at: claims.issued_at,
             ends_at: claims.expires_at.min(now + self.config.longest_life),
             pin: Arc::new(Pin::new()),
+            watch: self.watch.clone(),
             grants: Grants::compile(claims.entitlements.iter().map(String::as_str)),
         }
+    }
+
+    pub(super) fn keys(&self) -> KeySetStatus {
+        self.keys.status()
+    }
+
+    pub(super) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_deref()
+    }
+
+    pub(super) fn now(&self) -> Micros {
+        self.clock.now()
     }
 
     #[cfg(test)]
@@ -169,7 +220,7 @@ impl SecurityManager for TokenSecurityManager {
     }
 
     fn readings(&self) -> Vec<Reading> {
-        readings_of(&self.keys.status())
+        readings(&[self])
     }
 
     fn watch_revocations(&self, sink: Arc<dyn RevocationSink>) {
@@ -184,25 +235,6 @@ impl fmt::Debug for TokenSecurityManager {
             .field("keys", &self.keys)
             .finish_non_exhaustive()
     }
-}
-
-fn readings_of(keys: &KeySetStatus) -> Vec<Reading> {
-    let count = |name, help, count| Reading { name, help, value: ReadingValue::Count(count) };
-    let level = |name, help, level| Reading { name, help, value: ReadingValue::Level(level) };
-    let mut readings = vec![
-        count("key_set_fetches", "Fetches of the key set that succeeded", keys.fetches),
-        count("key_set_fetch_failures", "Fetches of the key set that failed", keys.failures),
-        level("key_set_keys", "Usable keys in the key set", keys.keys as f64),
-        level(
-            "key_set_stale",
-            "1 if an old key set stands in for one that cannot be fetched",
-            f64::from(u8::from(keys.is_stale)),
-        ),
-    ];
-    if let Some(age) = keys.age {
-        readings.push(level("key_set_age_seconds", "Time since the key set was fetched", age.as_secs_f64()));
-    }
-    readings
 }
 
 /// What a token is known by once it has been seen: it is not kept itself.

@@ -6,11 +6,14 @@ mod ends;
 mod error;
 mod jwt;
 mod manager;
+mod readings;
 
 use std::time::Duration;
 
 pub use error::TokenError;
+pub(crate) use jwt::{Jwt, claimed_issuer};
 pub use manager::TokenSecurityManager;
+pub(crate) use readings::readings;
 
 use crate::key_set::Algorithm;
 
@@ -40,6 +43,9 @@ pub struct TokenConfig {
     pub audience: String,
     /// Whose tokens they are.
     pub profile: Profile,
+    /// What stands before the names of its subjects, sessions and clients, with a slash, where a node trusts several
+    /// issuers: nobody must be taken for somebody of the same name elsewhere. None if there is one issuer only.
+    pub realm: Option<String>,
     /// The algorithms that a token may use. All that are asymmetric, if not narrowed.
     pub algorithms: Vec<Algorithm>,
     /// How far the issuer's clock may be ahead, for `nbf` and `iat`: 30 s, as clocks of machines without a time
@@ -59,6 +65,7 @@ impl TokenConfig {
             issuer: issuer.into(),
             audience: audience.into(),
             profile: Profile::Foreign,
+            realm: None,
             algorithms: Algorithm::ALL.to_vec(),
             skew: Duration::from_secs(30),
             longest_life: Duration::from_secs(3600),

@@ -2,7 +2,10 @@
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use zeroize::Zeroizing;
 
 /// Memory of one hash, in KiB: what OWASP asks for at least.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -15,7 +18,7 @@ const MAX_PASSES: u32 = 16;
 /// The most lanes.
 const MAX_LANES: u32 = 16;
 /// The longest password, in bytes.
-pub(super) const MAX_PASSWORD_BYTES: usize = 1024;
+pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// Why a password was not hashed, or a hash is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +49,16 @@ pub fn hash_password(password: &str) -> Result<String, HashError> {
     hash_with(password, &salt, params)
 }
 
+/// A password that nobody can guess: 120 random bits in base64url.
+///
+/// # Errors
+/// [`HashError::Failed`] if the system gives no randomness.
+pub fn random_password() -> Result<Zeroizing<String>, HashError> {
+    let mut bytes = Zeroizing::new([0; 15]);
+    SystemRandom::new().fill(bytes.as_mut_slice()).map_err(|_| HashError::Failed)?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
+}
+
 /// The same with everything given: tests keep it cheap.
 pub(super) fn hash_with(password: &str, salt: &[u8], params: Params) -> Result<String, HashError> {
     if password.is_empty() || password.len() > MAX_PASSWORD_BYTES {
@@ -71,14 +84,14 @@ pub(super) fn check(hash: &str) -> Result<(), HashError> {
 }
 
 /// Whether `password` is the one of `hash`. Blocks; the comparison takes constant time.
-pub(super) fn verify(password: &str, hash: &str) -> bool {
+pub(crate) fn verify(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
 }
 
 /// A hash that costs as much as `like` and that no password has: what an unknown name is checked against, so that it
 /// takes as long as a wrong password.
-pub(super) fn decoy(like: Option<&str>) -> String {
+pub(crate) fn decoy(like: Option<&str>) -> String {
     let params = like
         .and_then(|like| PasswordHash::new(like).ok())
         .and_then(|like| Params::try_from(&like).ok())

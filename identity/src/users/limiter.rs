@@ -43,13 +43,13 @@ struct Bucket {
 
 /// The failures of late.
 #[derive(Debug, Default)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     buckets: HashMap<Key, Bucket>,
 }
 
 impl Limiter {
     /// How long an attempt must wait, if it may be made at all; `Err` is after how long to try again.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         name: &str,
         address: Option<IpAddr>,
@@ -75,7 +75,7 @@ impl Limiter {
     }
 
     /// Notes that an attempt has failed.
-    pub(super) fn failed(&mut self, name: &str, address: Option<IpAddr>, now: Micros) {
+    pub(crate) fn failed(&mut self, name: &str, address: Option<IpAddr>, now: Micros) {
         for (key, _) in keys(name, address) {
             if !self.buckets.contains_key(&key) {
                 self.make_room(now);
@@ -89,7 +89,7 @@ impl Limiter {
 
     /// Notes that an attempt has succeeded: the name's failures are forgiven, the address's are not, for else whoever
     /// has one password could guess at all the others.
-    pub(super) fn succeeded(&mut self, name: &str, address: Option<IpAddr>) {
+    pub(crate) fn succeeded(&mut self, name: &str, address: Option<IpAddr>) {
         let [(key, _), _] = keys(name, address);
         self.buckets.remove(&key);
     }

@@ -241,6 +241,7 @@ impl Shared {
             issued_at: Some(now),
             ends_at: ends_at.unwrap_or(Micros::MAX),
             pin: Arc::clone(&user.pin),
+            watch: None,
             grants: user.grants.clone(),
         };
         Ok(Login { principal: Arc::new(principal), issued_at: Some(now), expires_at: ends_at })

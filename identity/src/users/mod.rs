@@ -14,5 +14,7 @@ mod table;
 
 pub use edit::{put, remove};
 pub use file::{Entry, UserFileError, parse, parse_lifetime, read};
-pub use hash::{HashError, hash_password};
+pub use hash::{HashError, hash_password, random_password};
+pub(crate) use hash::{MAX_PASSWORD_BYTES, decoy, verify};
+pub(crate) use limiter::Limiter;
 pub use manager::{UsersConfig, UsersSecurityManager};
