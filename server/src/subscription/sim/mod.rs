@@ -26,6 +26,10 @@
 //! | I13 | nobody is sent what another one's queue held |
 //! | I14 | a feed ends for a reason of its own |
 //!
+//! Around the node: clients that connect, listen, change their minds, say goodbye and come back; strangers under their
+//! identities; users who are cut off, also in the middle of a write; sockets that take little and break; a node that begins
+//! anew; a clock that jumps forward. Not here: secondaries and MAKE_PRIMARY, a clock that is set back, and regions that go.
+//!
 //! A run that goes wrong prints its seed and how to live through it again. I6 compares two runs, and has a world of its own.
 
 mod act;
