@@ -14,7 +14,7 @@
 //! | [`notifier`] | what the rest of the node sees |
 //! | [`driver`] | a shard's task: sockets, clock, jobs |
 //! | [`shard`], [`open`], [`requests`] | a share of the feeds, without IO |
-//! | [`feed`], [`reauthentication`], [`batch`] | one client's feed: where it stands, its logins, what goes out next |
+//! | [`feed`], [`presence`], [`reauthentication`], [`batch`] | one client's feed: where it stands, who is there, its logins, what goes out next |
 //! | [`lane`], [`unacknowledged`], [`shared`] | what waits, what went out, a change that many wait for |
 //! | [`told`] | what a client was told to be lost |
 //! | [`interest`], [`cq`], [`snapshot`] | whom a change concerns; what a registration is answered with |
@@ -31,6 +31,7 @@ mod lane;
 pub(crate) mod notifier;
 pub(crate) mod open;
 mod policies;
+mod presence;
 mod reauthentication;
 pub(crate) mod requests;
 mod shard;
