@@ -53,6 +53,7 @@ final class FeedUserCases {
       peer.put(REGION, "k", 1);
       for (String user : List.of("steady", "other")) {
         heard.get(user + " all").await("update k=1");
+        heard.get(user).await("destroy k");
         same(List.of("create k=11", "destroy k"), heard.get(user).texts());
         same(List.of("create k=11", "update k=1"), heard.get(user + " all").texts());
       }
