@@ -228,7 +228,7 @@ pub(super) fn failure(error: Error) -> Failure {
     };
     let hint = match &error {
         error if error.needs_reauthentication() => {
-            Some("show a fresh token with --login, --token-file or --token-command")
+            Some("log in anew (druse login), or show a fresh token with --token-file or --token-command")
         }
         Error::Login(_) => {
             Some("this server wants credentials: --login, --token-file, --token-command or --username")

@@ -62,6 +62,11 @@ pub(super) struct Draft<'a> {
 impl<'a> Locked<'a> {
     /// Waits for its turn: others hold the file for one request.
     pub(super) fn open(path: &'a Path) -> Result<Self, ProviderError> {
+        // A name that was mistyped gets no lock beside it; a folder that is missing may yet be mounted.
+        let in_folder = path.parent().is_none_or(|it| it.as_os_str().is_empty() || it.is_dir());
+        if in_folder && fs::exists(path).is_ok_and(|there| !there) {
+            return Err(missing(path));
+        }
         match lock(path) {
             Ok(lock) => Ok(Self { path, _lock: lock }),
             Err(error) => Err(unavailable(path, "cannot be locked", error)),
@@ -73,7 +78,7 @@ impl<'a> Locked<'a> {
         let file = match File::open(self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(denied(format!("there is no login {}: log in first", self.path.display())));
+                return Err(missing(self.path));
             }
             Err(error) => return Err(unavailable(self.path, "cannot be opened", error)),
         };
@@ -124,6 +129,10 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     PathBuf::from(name)
+}
+
+fn missing(path: &Path) -> ProviderError {
+    denied(format!("there is no login {}: log in first", path.display()))
 }
 
 fn unavailable(path: &Path, what: &str, error: io::Error) -> ProviderError {

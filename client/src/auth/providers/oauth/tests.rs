@@ -206,6 +206,7 @@ async fn a_login_that_is_over_must_be_made_anew() {
     std::fs::write(&path, "{}").unwrap();
     assert!(refused(token(&RefreshTokenCredentials::new(&path)).await));
     assert!(refused(token(&RefreshTokenCredentials::new(folder.path().join("none"))).await));
+    assert!(!folder.path().join("none.lock").exists());
     let nowhere = RefreshTokenCredentials::new(folder.path().join("no/folder"));
     assert!(matches!(token(&nowhere).await, Err(ProviderError::Unavailable { .. })));
 }
