@@ -13,7 +13,7 @@ use super::world::World;
 use super::{Verdict, Violation, wrong};
 
 /// Seeds of one run of the tests.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 4_000;
 /// What happens in each.
 const STEPS: usize = 200;
 /// Seeds within which a mistake must be found.
