@@ -241,14 +241,20 @@ impl Feed {
         self.lanes.iter().fold(sent, |(events, bytes), lane| (events + lane.events, bytes + lane.bytes))
     }
 
-    /// The lane of a user among several, which goes on under the login that the user has now; a new one if there is none.
-    pub(super) fn lane_of(&mut self, cell: &Arc<Cell>, passed: u64) -> u32 {
+    /// The lane of a user among several, who has now shown who it is: it goes on under that login.
+    pub(super) fn claim_lane(&mut self, cell: &Arc<Cell>) -> Option<u32> {
         let is_theirs = |lane: &&Lane| lane.cell.as_ref().is_some_and(|it| it.name() == cell.name());
-        if let Some(number) = self.lanes.iter().find(is_theirs).map(|lane| lane.number) {
-            self.rebind(number, cell);
-            if let Some(lane) = self.lane(number) {
-                lane.awaits_user = false;
-            }
+        let number = self.lanes.iter().find(is_theirs)?.number;
+        self.rebind(number, cell);
+        if let Some(lane) = self.lane(number) {
+            lane.awaits_user = false;
+        }
+        Some(number)
+    }
+
+    /// The same; a new one if there is none.
+    pub(super) fn lane_of(&mut self, cell: &Arc<Cell>, passed: u64) -> u32 {
+        if let Some(number) = self.claim_lane(cell) {
             return number;
         }
         let number = self.next_lane;

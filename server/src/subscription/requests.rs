@@ -174,16 +174,7 @@ impl Shard {
         if cq.lane == 0 {
             return true;
         }
-        let owner = feed.lane(cq.lane).and_then(|lane| lane.cell.clone());
-        let (Some(owner), Some(user)) = (owner, user) else { return false };
-        if owner.name() != user.name() {
-            return false;
-        }
-        feed.rebind(cq.lane, user);
-        if let Some(lane) = feed.lane(cq.lane) {
-            lane.awaits_user = false;
-        }
-        true
+        user.is_some_and(|user| feed.claim_lane(user) == Some(cq.lane))
     }
 
     fn insert_query(&mut self, id: FeedId, request: &QueryRequest, last: u64, now: Micros) {
