@@ -118,19 +118,9 @@ impl Bench {
         let command = self.command(peer, address.port());
         let begin = Instant::now();
         let mut process = Process::start(&command, &environment, self.place)?;
-        loop {
-            match client.connect() {
-                Ok(_) => {
-                    let start_time = begin.elapsed();
-                    return Ok(Running { peer, process, address, start_time });
-                }
-                Err(error) if !process.is_running() || begin.elapsed() > START_LIMIT => {
-                    let command = command.join(" ");
-                    return Err(format!("{} does not serve ({command}): {error}", peer.name()).into());
-                }
-                Err(_) => std::thread::sleep(Duration::from_micros(200)),
-            }
-        }
+        await_login(&mut *client, &mut process, START_LIMIT)
+            .map_err(|error| format!("{} does not serve ({}): {error}", peer.name(), command.join(" ")))?;
+        Ok(Running { peer, process, address, start_time: begin.elapsed() })
     }
 
     fn command(&self, peer: Peer, port: u16) -> Vec<String> {
@@ -154,6 +144,18 @@ impl Bench {
         }
         command
     }
+}
+
+/// Waits until a server lets a client in.
+pub(crate) fn await_login(client: &mut dyn Client, server: &mut Process, limit: Duration) -> Outcome<()> {
+    let begin = Instant::now();
+    while let Err(error) = client.connect() {
+        if !server.is_running() || begin.elapsed() > limit {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
 }
 
 /// A port that was free a moment ago.

@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use druse_client::feed::{DurableClient, FeedConfig, FeedState, Interest};
+use druse_client::feed::{DurableClient, FeedConfig, FeedState, Interest, Subscription};
 use druse_client::{BoxFuture, Client, ClientConfig, ServerLocation, Stream, Transport};
 use druse_support::{Grid, Pipes, Tokens, eventually};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::common::{Orders, finish, hurried};
-use crate::watching::{QUIET, all, client_of, within, write};
+use crate::watching::{QUIET, Seen, all, client_of, within, write};
 
 /// The provider and the manager take twenty milliseconds each: the login is asked for, sent, answered, and over.
 const STEPS_MS: [u64; 12] = [0, 1, 10, 19, 20, 21, 30, 39, 40, 41, 50, 100];
@@ -68,22 +68,40 @@ fn permits_of_the_dead(grid: &Grid) -> u64 {
     grid.manager.of("ann").permits_by_version.get(&1).copied().unwrap_or_default()
 }
 
+/// Somebody who follows what a writer writes, so many milliseconds after the end of their login.
+struct Story {
+    writer: Client,
+    orders: Orders,
+    line: Line,
+    provider: Tokens,
+    client: Client,
+    changes: Subscription<String, i64>,
+    seen: Seen,
+    permits: u64,
+}
+
+async fn up_to(step: u64, grid: &Grid) -> Story {
+    grid.manager.delay_login(Duration::from_millis(20));
+    let (writer, orders) = client_of(grid, &Tokens::of("writer"));
+    let line = Line::to(grid);
+    let provider = Tokens::of("ann");
+    let (client, followed) = client_on(&line, grid, &provider, FeedConfig::default());
+    let mut changes = followed.subscribe(Interest::all_keys()).await.unwrap();
+    write(&orders, 0..10).await;
+    let seen = within(QUIET, &mut changes).await;
+    grid.manager.expire("ann");
+    let permits = permits_of_the_dead(grid);
+    write(&orders, 10..20).await;
+    tokio::time::sleep(Duration::from_millis(step)).await;
+    Story { writer, orders, line, provider, client, changes, seen, permits }
+}
+
 #[tokio::test(start_paused = true)]
 async fn d9_09_the_network_breaks_at_any_step_and_every_event_comes_once() {
     for step in STEPS_MS {
         let grid = Grid::in_virtual_time(|node| node).await;
-        grid.manager.delay_login(Duration::from_millis(20));
-        let (writer, orders) = client_of(&grid, &Tokens::of("writer"));
-        let line = Line::to(&grid);
-        let provider = Tokens::of("ann");
-        let (client, followed) = client_on(&line, &grid, &provider, FeedConfig::default());
-        let mut changes = followed.subscribe(Interest::all_keys()).await.unwrap();
-        write(&orders, 0..10).await;
-        let mut seen = within(QUIET, &mut changes).await;
-        grid.manager.expire("ann");
-        let permits = permits_of_the_dead(&grid);
-        write(&orders, 10..20).await;
-        tokio::time::sleep(Duration::from_millis(step)).await;
+        let Story { writer, orders, line, provider, client, mut changes, mut seen, permits } =
+            up_to(step, &grid).await;
         line.break_off();
         write(&orders, 20..30).await;
         let rest = within(Duration::from_secs(30), &mut changes).await;
@@ -103,18 +121,8 @@ async fn d9_09_the_node_crashes_at_any_step_and_another_takes_its_place() {
         let clock = grid.clock();
         let manager = Arc::clone(&grid.manager);
         let other = Grid::guarded(manager, |node| node.clock(Arc::new(clock))).await;
-        grid.manager.delay_login(Duration::from_millis(20));
-        let (writer, orders) = client_of(&grid, &Tokens::of("writer"));
-        let line = Line::to(&grid);
-        let provider = Tokens::of("ann");
-        let (client, followed) = client_on(&line, &grid, &provider, FeedConfig::default());
-        let mut changes = followed.subscribe(Interest::all_keys()).await.unwrap();
-        write(&orders, 0..10).await;
-        let mut seen = within(QUIET, &mut changes).await;
-        grid.manager.expire("ann");
-        let permits = permits_of_the_dead(&grid);
-        write(&orders, 10..20).await;
-        tokio::time::sleep(Duration::from_millis(step)).await;
+        let Story { writer, line, provider, client, mut changes, mut seen, permits, .. } =
+            up_to(step, &grid).await;
         line.lead_to(&other);
         line.break_off();
         let rest = within(Duration::from_secs(30), &mut changes).await;

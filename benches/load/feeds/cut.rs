@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use druse_protocol::message::feed::EntryEvent;
-use druse_protocol::message::value::ValueRef;
 
 use super::Plan;
 use super::delivery::DAY;
@@ -14,7 +13,7 @@ use crate::grid::GridWire;
 use crate::histogram::Histogram;
 use crate::peer::{Bench, Peer};
 use crate::speed::KEYS;
-use crate::wire::{Outcome, VALUE_BYTES, key};
+use crate::wire::{Operation, Outcome, Wire, key};
 
 /// From one put to the next.
 const STEP: Duration = Duration::from_millis(1);
@@ -90,7 +89,7 @@ impl Ends {
 
 impl Script for Ends {
     fn put(&mut self, number: u64, _due: Instant, wire: &mut GridWire, out: &mut Vec<u8>) {
-        wire.put(&key(number % KEYS), ValueRef::Bytes(&[0x5a; VALUE_BYTES]), out);
+        wire.request(Operation::Put, &key(number % KEYS), out);
     }
 
     fn event(&mut self, listener: usize, _event: &EntryEvent<'_>, _arrived: Instant) -> Outcome<()> {

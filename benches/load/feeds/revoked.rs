@@ -6,17 +6,16 @@ use std::process::ChildStdin;
 use std::time::{Duration, Instant};
 
 use druse_protocol::message::feed::EntryEvent;
-use druse_protocol::message::value::ValueRef;
 
 use super::Plan;
 use super::hall::{Hall, Pace, Run, Script};
 use super::subscriber::Subscriber;
 use crate::grid::{GridClient, GridWire};
 use crate::histogram::Histogram;
-use crate::peer::{Bench, free_address};
+use crate::peer::{Bench, await_login, free_address};
 use crate::process::Process;
 use crate::speed::KEYS;
-use crate::wire::{Client, Outcome, VALUE_BYTES, key};
+use crate::wire::{Operation, Outcome, Wire, key};
 
 /// From one put to the next.
 const STEP: Duration = Duration::from_millis(1);
@@ -44,13 +43,8 @@ pub(super) fn measure(bench: &Bench, plan: &Plan) -> Outcome<Revoked> {
     let program = std::env::current_exe()?.display().to_string();
     let command = [program, "--revoker".to_owned(), address.port().to_string()];
     let (mut process, words) = Process::start_told(&command, bench.place)?;
-    let begin = Instant::now();
-    while let Err(error) = GridClient::new(address, "load")?.connect() {
-        if !process.is_running() || begin.elapsed() > START_LIMIT {
-            return Err(format!("the node that revokes does not serve: {error}").into());
-        }
-        std::thread::sleep(STEP);
-    }
+    await_login(&mut GridClient::new(address, "load")?, &mut process, START_LIMIT)
+        .map_err(|error| format!("the node that revokes does not serve: {error}"))?;
     let mut hall = Hall::new(address, "load")?;
     for number in 0..feeds {
         hall.admit(Subscriber::with_interest(address, &name(number))?)?;
@@ -102,7 +96,7 @@ impl Revoker {
 
 impl Script for Revoker {
     fn put(&mut self, number: u64, _due: Instant, wire: &mut GridWire, out: &mut Vec<u8>) {
-        wire.put(&key(number % KEYS), ValueRef::Bytes(&[0x5a; VALUE_BYTES]), out);
+        wire.request(Operation::Put, &key(number % KEYS), out);
         if (number + 1).is_multiple_of(self.every)
             && let Some(user) = self.users.get_mut(self.told)
         {

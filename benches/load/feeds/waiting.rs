@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use druse_protocol::message::feed::EntryEvent;
-use druse_protocol::message::value::ValueRef;
 
 use super::Plan;
 use super::delivery::DAY;
@@ -13,7 +12,7 @@ use crate::driver::{Driver, Keys, Load};
 use crate::grid::GridWire;
 use crate::peer::{Bench, Peer, Running};
 use crate::speed::KEYS;
-use crate::wire::{Operation, Outcome, VALUE_BYTES, key};
+use crate::wire::{Operation, Outcome, Wire, key};
 
 /// How long a server may settle before its memory is looked at.
 const SETTLE: Duration = Duration::from_millis(700);
@@ -99,7 +98,7 @@ struct Plain;
 
 impl Script for Plain {
     fn put(&mut self, number: u64, _due: Instant, wire: &mut GridWire, out: &mut Vec<u8>) {
-        wire.put(&key(number % KEYS), ValueRef::Bytes(&[0x5a; VALUE_BYTES]), out);
+        wire.request(Operation::Put, &key(number % KEYS), out);
     }
 
     fn event(&mut self, _listener: usize, _event: &EntryEvent<'_>, _arrived: Instant) -> Outcome<()> {

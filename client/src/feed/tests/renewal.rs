@@ -11,6 +11,16 @@ fn push_news(server: &FakeServer, user: i64, news: LaneNews) {
     server.push(&FeedMessage::Notice(FeedNotice { user, news }));
 }
 
+/// A client of a Druse node, and its provider.
+fn of_a_druse_node() -> (FakeServer, Tokens, Client) {
+    let grid = FakeGrid::default();
+    let server = grid.server("a");
+    server.with(|state| state.is_druse = true);
+    let provider = Tokens::default();
+    let client = client(&grid, &[&server], FeedConfig::default(), &provider);
+    (server, provider, client)
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_invitation_costs_one_call_and_one_login_while_events_go_on() {
     let grid = FakeGrid::default();
@@ -79,11 +89,7 @@ async fn a_credential_that_is_fresher_already_is_shown_and_none_is_fetched() {
 
 #[tokio::test(start_paused = true)]
 async fn invitations_of_a_druse_node_that_cross_a_login_cost_no_call() {
-    let grid = FakeGrid::default();
-    let server = grid.server("a");
-    server.with(|state| state.is_druse = true);
-    let provider = Tokens::default();
-    let client = client(&grid, &[&server], FeedConfig::default(), &provider);
+    let (server, provider, client) = of_a_druse_node();
     let mut stream = subscribed(&client).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     push_news(&server, 0, LaneNews::Held);
@@ -106,11 +112,7 @@ async fn invitations_of_a_druse_node_that_cross_a_login_cost_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_druse_node_that_holds_events_all_the_same_is_shown_the_credential_at_hand_first() {
-    let grid = FakeGrid::default();
-    let server = grid.server("a");
-    server.with(|state| state.is_druse = true);
-    let provider = Tokens::default();
-    let client = client(&grid, &[&server], FeedConfig::default(), &provider);
+    let (server, provider, client) = of_a_druse_node();
     let _stream = subscribed(&client).await;
     // The login that opened the stream is a moment old, and has run out already.
     push_news(&server, 0, LaneNews::Held);
@@ -122,11 +124,7 @@ async fn a_druse_node_that_holds_events_all_the_same_is_shown_the_credential_at_
 
 #[tokio::test(start_paused = true)]
 async fn a_druse_node_that_asks_in_time_is_answered_at_once_however_often_and_without_any_event() {
-    let grid = FakeGrid::default();
-    let server = grid.server("a");
-    server.with(|state| state.is_druse = true);
-    let provider = Tokens::default();
-    let client = client(&grid, &[&server], FeedConfig::default(), &provider);
+    let (server, _, client) = of_a_druse_node();
     let _stream = subscribed(&client).await;
     for round in 1..=10 {
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -139,10 +137,7 @@ async fn a_druse_node_that_asks_in_time_is_answered_at_once_however_often_and_wi
 
 #[tokio::test(start_paused = true)]
 async fn what_a_druse_node_has_lost_is_fetched_again_and_told() {
-    let grid = FakeGrid::default();
-    let server = grid.server("a");
-    server.with(|state| state.is_druse = true);
-    let client = client(&grid, &[&server], FeedConfig::default(), &Tokens::default());
+    let (server, _, client) = of_a_druse_node();
     let mut stream = subscribed(&client).await;
     server.with(|state| {
         state.entries = vec![(serialized(&"k".to_owned()), serialized(&9_i64), 9)];

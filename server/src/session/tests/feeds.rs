@@ -168,6 +168,16 @@ impl Node {
         done.expect("stored");
     }
 
+    /// A user's logins end from outside.
+    fn cut_off(&self, name: &str) {
+        let revocation = druse_protocol::auth::Revocation {
+            scope: druse_protocol::auth::RevocationScope::Principal(name.into()),
+            before: START + SECOND,
+            reason: "left the company".into(),
+        };
+        self.security().revoke(&revocation, START);
+    }
+
     /// Lets time pass, for feeds.
     pub(super) async fn wait(&self, time: Duration) {
         self.clock.advance(time);
@@ -386,12 +396,7 @@ async fn whoever_is_cut_off_loses_the_feed_at_once() {
     let mut feed = node.feed(&feed_hello(1, NEW, shown("ann", None))).await;
     assert_eq!(feed.next().await, Heard::Marker);
     queue.register(Interest::ALL_KEYS, InterestResultPolicy::None).await;
-    let revocation = druse_protocol::auth::Revocation {
-        scope: druse_protocol::auth::RevocationScope::Principal("ann".into()),
-        before: START + SECOND,
-        reason: "left the company".into(),
-    };
-    node.security().revoke(&revocation, START);
+    node.cut_off("ann");
     node.put("a", "1");
     assert_eq!(feed.next().await, Heard::End);
     assert_eq!(node.core.metrics.feeds.live.get(), 0);
@@ -406,12 +411,7 @@ async fn a_client_of_ours_that_is_cut_off_is_told_why() {
     let mut feed = node.feed(&feed_hello(1, NEW, SecurityMode::Normal(Some(shown)))).await;
     assert_eq!(feed.next().await, Heard::Marker);
     queue.register(Interest::ALL_KEYS, InterestResultPolicy::None).await;
-    let revocation = druse_protocol::auth::Revocation {
-        scope: druse_protocol::auth::RevocationScope::Principal("ann".into()),
-        before: START + SECOND,
-        reason: "left the company".into(),
-    };
-    node.security().revoke(&revocation, START);
+    node.cut_off("ann");
     node.put("a", "1");
     assert_eq!(feed.next().await, Heard::Notice(SINGLE_USER, LaneNews::Revoked));
     assert_eq!(feed.next().await, Heard::End);
